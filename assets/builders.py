@@ -1,0 +1,112 @@
+"""From an asset key to the object that makes its days.
+
+Belongs here: one table from dataset to ``DayBuilder``, shared by the asset bodies and by the planner of ``tp backfill``, so that both
+compute the same fingerprints. Does not belong here: the builders themselves (``trading_platform.sierra``, ``trading_platform.bars``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from trading_platform.bars import BarsBuilder
+from trading_platform.clock import Clock
+from trading_platform.instruments import Instrument, Registry, RollTable
+from trading_platform.lake import LocalLake
+from trading_platform.lake.building import DayBuilder
+from trading_platform.lake.stat_cache import StatCache
+from trading_platform.sessions import calendar_for
+from trading_platform.sierra import SierraArchive, TicksBuilder
+
+from . import keys
+
+RESOURCE_KEYS = frozenset({"lake", "sierra", "reference_data", "clock"})
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """Everything a builder may need, opened once per run.
+
+    Attributes:
+        lake: where partitions are read and written.
+        registry: instruments.
+        rolls: front contract per trade date.
+        archive: Sierra Chart files.
+        stat_cache: hashes of unchanged source ranges.
+        clock: time of day.
+    """
+
+    lake: LocalLake
+    registry: Registry
+    rolls: RollTable
+    archive: SierraArchive
+    stat_cache: StatCache
+    clock: Clock
+
+    @classmethod
+    def open(cls, resources: Mapping[str, Any]) -> Workbench:
+        """Open the resources named in ``RESOURCE_KEYS``."""
+        registry = resources["reference_data"].registry()
+        return cls(
+            lake=resources["lake"].lake(),
+            registry=registry,
+            rolls=resources["reference_data"].rolls(registry),
+            archive=resources["sierra"].archive(registry),
+            stat_cache=resources["sierra"].stat_cache(),
+            clock=resources["clock"].clock(),
+        )
+
+    @classmethod
+    def from_context(cls, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Workbench:
+        """Open the resources of a run."""
+        return cls.open({name: getattr(context.resources, name) for name in RESOURCE_KEYS})
+
+
+def _ticks(instrument: Instrument, bench: Workbench) -> DayBuilder:
+    return TicksBuilder(
+        instrument=instrument,
+        lake=bench.lake,
+        archive=bench.archive,
+        rolls=bench.rolls,
+        calendar=calendar_for(instrument.calendar),
+        clock=bench.clock,
+        stat_cache=bench.stat_cache,
+    )
+
+
+def _bars(step: str) -> Callable[[Instrument, Workbench], DayBuilder]:
+    def make(instrument: Instrument, bench: Workbench) -> DayBuilder:
+        return BarsBuilder(
+            instrument=instrument,
+            lake=bench.lake,
+            calendar=calendar_for(instrument.calendar),
+            clock=bench.clock,
+            step=step,
+        )
+
+    return make
+
+
+_BUILDERS: Mapping[str, Callable[[Instrument, Workbench], DayBuilder]] = {
+    keys.TICKS: _ticks,
+    keys.BARS_1S: _bars("1s"),
+    keys.BARS_1M: _bars("1m"),
+}
+
+
+def builder_for(key: dg.AssetKey, bench: Workbench) -> DayBuilder:
+    """Return the builder behind a dated asset.
+
+    Raises:
+        KeyError: if the key is not one of ``keys`` (the catalogue views have no builder).
+    """
+    symbol, dataset = key.path
+    return _BUILDERS[dataset](bench.registry.get(symbol), bench)
+
+
+def has_builder(key: dg.AssetKey) -> bool:
+    """Tell whether the asset is made of dated partitions."""
+    return len(key.path) == 2 and key.path[1] in _BUILDERS

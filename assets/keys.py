@@ -1,0 +1,19 @@
+"""The names of all assets.
+
+Belongs here: the only place where asset keys are spelled; assets refer to each other through it. A key is ``[symbol, dataset]``.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+TICKS = "ticks"
+BARS_1S = "bars_1s"
+BARS_1M = "bars_1m"
+
+SQL_VIEWS = dg.AssetKey(["lake", "sql_views"])
+
+
+def asset_key(symbol: str, dataset: str) -> dg.AssetKey:
+    """Return the key of one dataset of one symbol, e.g. ``MNQ/ticks``."""
+    return dg.AssetKey([symbol, dataset])

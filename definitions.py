@@ -1,0 +1,71 @@
+"""The front door: assembles assets, resources, jobs and sensors; nothing else does.
+
+Belongs here: ``build_defs``, used by the web UI, the command line and the tests alike. Does not belong here: logic of any kind.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+# Backfill policies and partitioned checks are marked beta and preview: one warning per asset would bury everything else.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+
+from assets import bars, catalog, checks, keys, ticks  # noqa: E402
+from jobs.daily import daily_ingest_job, daily_ingest_schedule  # noqa: E402
+from resources import build_resources  # noqa: E402
+from sensors.dead_runs import dead_runs_sensor  # noqa: E402
+from trading_platform.bars import BarsBuilder  # noqa: E402
+from trading_platform.instruments import InstrumentKind, load_registry  # noqa: E402
+from trading_platform.settings import Home, find_home, load_settings  # noqa: E402
+from trading_platform.sierra import TicksBuilder  # noqa: E402
+
+_CHECKS: Mapping[str, Mapping[str, str]] = {
+    keys.TICKS: TicksBuilder.CHECKS,
+    keys.BARS_1S: BarsBuilder.CHECKS,
+    keys.BARS_1M: BarsBuilder.CHECKS,
+}
+
+
+def build_defs(home: Home | None = None, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Assemble the platform for one home.
+
+    Args:
+        home: the installation; None finds it by the settings.
+        resource_overrides: resources by name that replace the real ones (tests).
+
+    Returns:
+        Assets of the active instruments, their checks, the jobs, schedules, sensors and resources.
+
+    Raises:
+        ConfigurationError: E102 or E103 if there is no home, E12x if the list of instruments cannot be read.
+    """
+    settings = load_settings()
+    home = find_home(settings) if home is None else home
+    registry = load_registry(home.instruments_toml if home.instruments_toml.is_file() else None)
+    dated: list[dg.AssetsDefinition] = []
+    for instrument in registry.active:
+        if instrument.kind is InstrumentKind.FUTURE:
+            dated += [ticks.ticks_asset(instrument), *bars.bar_assets(instrument)]
+    views = catalog.sql_views_asset([asset.key for asset in dated])
+    job = daily_ingest_job(dated, views)
+    return dg.Definitions(
+        assets=[*dated, views],
+        asset_checks=[checks.data_checks(asset, _CHECKS[asset.key.path[1]]) for asset in dated],
+        jobs=[job],
+        schedules=[daily_ingest_schedule(job, registry.active)],
+        sensors=[dead_runs_sensor()],
+        resources={**build_resources(home, settings), **(resource_overrides or {})},
+        # A process per step costs 1.5 CPU seconds of imports; the work of a step is often less.
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Return the platform of the home that the environment names; Dagster calls this when it loads the code location."""
+    return build_defs()

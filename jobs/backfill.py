@@ -1,0 +1,289 @@
+"""Backfills in this process: the engine behind ``tp backfill``, ``tp import`` and ``tp demo``.
+
+Assets run in topological order, one in-process run per asset and chunk of contiguous days; after each asset the days of the next are
+planned anew, so that one bad day holds up only itself. Belongs here: launching runs and collecting what became of each day. Does not
+belong here: which days are to do (``planning``), how a day is made (``assets``), what people see (``trading_platform.cli``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+
+from assets import keys as asset_keys
+from assets.builders import RESOURCE_KEYS, Workbench, has_builder
+from assets.partitions import TRADE_DATES
+from assets.progress import TAG_FORCE, TAG_VERIFY, listening
+from trading_platform.errors import ExecutionError
+from trading_platform.lake import DayResult
+from trading_platform.lake.building import Outcome
+from trading_platform.process import ProcessIdentity
+from trading_platform.sessions import opened
+
+from .claims import claim, claim_of_runs, partition_name
+from .dead_runs import end_dead_runs
+from .planning import DayState, Mode, PlannedDay, blocked_days, plan_days
+from .pools import wait_for_pool
+from .ranges import TAG_RANGE_END, TAG_RANGE_START, contiguous_chunks, trade_dates_between
+
+TAG_BACKFILL = "tp/backfill"
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_CLAIM_POLL_S = 0.5
+
+
+class Reporter:
+    """What a backfill tells while it works; the base class is silent."""
+
+    def note(self, text: str) -> None:
+        """Report something a person should know (a dead run ended, a pool that is full)."""
+
+    def asset(self, key: dg.AssetKey, planned: Sequence[PlannedDay]) -> None:
+        """Report the plan of the next asset."""
+
+    def day(self, key: dg.AssetKey, result: DayResult) -> None:
+        """Report one finished day."""
+
+
+@dataclass(frozen=True)
+class BackfillRequest:
+    """What to backfill.
+
+    Attributes:
+        keys: assets in topological order; ``lake/sql_views`` may be among them.
+        first: first trade date.
+        last: last trade date, inclusive.
+        mode: which days count as to do.
+        wait: wait for another backfill of the same partitions instead of stopping.
+    """
+
+    keys: Sequence[dg.AssetKey]
+    first: date
+    last: date
+    mode: Mode = Mode.DEFAULT
+    wait: bool = False
+
+
+@dataclass
+class AssetReport:
+    """What became of the days of one asset.
+
+    Attributes:
+        key: the asset.
+        planned: the decision per day.
+        results: results of the days that ran.
+        blocked: days that could not run because their upstream is not there.
+        seconds: wall time including Dagster's own.
+    """
+
+    key: dg.AssetKey
+    planned: list[PlannedDay] = field(default_factory=list)
+    results: list[DayResult] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def blocked(self) -> list[PlannedDay]:
+        """Return the days whose upstream is not there."""
+        return [day for day in self.planned if day.state is DayState.BLOCKED]
+
+    @property
+    def failures(self) -> list[DayResult]:
+        """Return the days that ran and are not materialized."""
+        return [result for result in self.results if not result.outcome.is_materialized]
+
+    def counts(self) -> dict[Outcome, int]:
+        """Count days by outcome; days that were current count as SKIP, days not open yet as PENDING."""
+        counts = dict.fromkeys(Outcome, 0)
+        for result in self.results:
+            counts[result.outcome] += 1
+        counts[Outcome.SKIP] += sum(day.state is DayState.CURRENT for day in self.planned)
+        counts[Outcome.PENDING] += sum(day.state is DayState.NOT_OPEN for day in self.planned)
+        return counts
+
+
+class Backfill:
+    """A backfill over one home.
+
+    Args:
+        defs: the assembled platform.
+        instance: the Dagster instance.
+        claims_dir: folder for claims.
+        reporter: told about progress.
+    """
+
+    def __init__(
+        self, defs: dg.Definitions, instance: dg.DagsterInstance, claims_dir: Path, reporter: Reporter
+    ) -> None:
+        self._instance = instance
+        self._claims_dir = claims_dir
+        self._reporter = reporter
+        self._graph = defs.resolve_asset_graph()
+        self._job = defs.resolve_implicit_global_asset_job_def()
+        self._workbench = _open_workbench(defs)
+
+    def plan(self, request: BackfillRequest) -> list[AssetReport]:
+        """Say what a run would do, without doing anything."""
+        reports = []
+        will_run: set[tuple[dg.AssetKey, date]] = set()
+        for key in self._dated(request):
+            report = AssetReport(key, self._plan_asset(key, request))
+            for index, day in enumerate(report.planned):
+                changed = next((p for p in self._upstream(key) if (p, day.trade_date) in will_run), None)
+                if changed is not None and day.state is DayState.CURRENT:
+                    report.planned[index] = PlannedDay(
+                        day.trade_date, DayState.STALE, f"{changed.to_user_string()} will change"
+                    )
+            will_run |= {(key, day.trade_date) for day in report.planned if day.is_to_run}
+            reports.append(report)
+        return reports
+
+    def run(self, request: BackfillRequest) -> Iterator[AssetReport]:
+        """Run what is to do, asset by asset.
+
+        Yields:
+            One report per asset, when it has finished.
+
+        Raises:
+            ExecutionError: E602 if another process works on the same partitions and ``wait`` is not set.
+        """
+        for dead in end_dead_runs(self._instance):
+            self._reporter.note(str(dead))
+        wrote = False
+        with self._claimed(request):
+            for key in self._dated(request):
+                report = self._run_asset(key, request)
+                wrote = wrote or any(result.outcome is not Outcome.SKIP for result in report.results)
+                yield report
+            if asset_keys.SQL_VIEWS in request.keys:
+                yield self._run_views(changed=wrote)
+
+    def _dated(self, request: BackfillRequest) -> list[dg.AssetKey]:
+        return [key for key in request.keys if has_builder(key)]
+
+    def _upstream(self, key: dg.AssetKey) -> list[dg.AssetKey]:
+        return [parent for parent in self._graph.get(key).parent_keys if has_builder(parent)]
+
+    def _days(self, key: dg.AssetKey, request: BackfillRequest) -> tuple[list[date], list[PlannedDay]]:
+        """Split the range into days that have a partition key and an open session, and days that have not."""
+        now = self._workbench.clock.now()
+        latest = opened(now, self._workbench.registry.get(key.path[0]))
+        last_key = date.fromisoformat(TRADE_DATES.get_last_partition_key() or request.first.isoformat())
+        runnable = min(request.last, latest, last_key)
+        days = [] if request.first > runnable else trade_dates_between(request.first, runnable)
+        later = [day for day in trade_dates_between(request.first, request.last) if day > runnable]
+        return days, [PlannedDay(day, DayState.NOT_OPEN, "its session has not opened yet") for day in later]
+
+    def _plan_asset(self, key: dg.AssetKey, request: BackfillRequest) -> list[PlannedDay]:
+        days, later = self._days(key, request)
+        return [*plan_days(key, self._workbench, self._instance, days, request.mode), *later]
+
+    def _run_asset(self, key: dg.AssetKey, request: BackfillRequest) -> AssetReport:
+        started = time.perf_counter()
+        report = AssetReport(key, self._plan_asset(key, request))
+        to_run = [day.trade_date for day in report.planned if day.is_to_run]
+        blocked = blocked_days(to_run, self._upstream(key), self._workbench, self._instance)
+        report.planned = [
+            PlannedDay(day.trade_date, DayState.BLOCKED, blocked[day.trade_date]) if day.trade_date in blocked else day
+            for day in report.planned
+        ]
+        self._reporter.asset(key, report.planned)
+        runnable = [day for day in to_run if day not in blocked]
+        policy = self._graph.get(key).backfill_policy
+        size = (policy.max_partitions_per_run if policy is not None else None) or len(runnable) or 1
+
+        def collect(asset_key: dg.AssetKey, result: DayResult) -> None:
+            report.results.append(result)
+            self._reporter.day(asset_key, result)
+
+        with listening(collect):
+            for chunk in contiguous_chunks(runnable, size):
+                self._execute(
+                    key, request, {TAG_RANGE_START: chunk[0].isoformat(), TAG_RANGE_END: chunk[-1].isoformat()}
+                )
+        report.seconds = time.perf_counter() - started
+        return report
+
+    def _run_views(self, *, changed: bool) -> AssetReport:
+        started = time.perf_counter()
+        report = AssetReport(asset_keys.SQL_VIEWS)
+        if changed or self._instance.get_latest_materialization_event(asset_keys.SQL_VIEWS) is None:
+            self._execute(asset_keys.SQL_VIEWS, None, {})
+        report.seconds = time.perf_counter() - started
+        return report
+
+    def _execute(self, key: dg.AssetKey, request: BackfillRequest | None, tags: dict[str, str]) -> None:
+        node = self._graph.get(key)
+        for pool in sorted(node.pools or ()):
+            wait_for_pool(self._instance, pool, self._reporter.note)
+        mode = Mode.DEFAULT if request is None else request.mode
+        job = self._job.get_subset(
+            asset_selection={key},
+            asset_check_selection={check for check in self._graph.asset_check_keys if check.asset_key == key},
+        )
+        result = job.execute_in_process(
+            instance=self._instance,
+            raise_on_error=False,
+            run_config=_QUIET,
+            tags={
+                **tags,
+                **ProcessIdentity.current().to_tags(),
+                TAG_BACKFILL: "tp",
+                **({TAG_FORCE: "true"} if mode is Mode.FORCE else {}),
+                **({TAG_VERIFY: "true"} if mode is Mode.VERIFY else {}),
+            },
+        )
+        if not result.success and not node.is_partitioned:
+            raise ExecutionError(
+                "E603",
+                f"{key.to_user_string()} failed in run {result.run_id[:8]}",
+                "the run's page in the web UI shows the cause; partitions that were made before stay done",
+                "tp ui",
+            )
+
+    @contextmanager
+    def _claimed(self, request: BackfillRequest) -> Iterator[None]:
+        """Hold the requested partitions for the length of the block."""
+        names = {
+            partition_name(key.to_user_string(), day.isoformat())
+            for key in self._dated(request)
+            for day in trade_dates_between(request.first, request.last)
+        }
+        reported = False
+        while True:
+            with claim(self._claims_dir, names) as held_by_other:
+                conflict = held_by_other or claim_of_runs(self._instance, names)
+                if conflict is None:
+                    yield
+                    return
+            shared = sorted(conflict.partitions & names)
+            if not request.wait:
+                raise ExecutionError(
+                    "E602",
+                    f"{len(shared)} of the requested partitions are being made by {conflict.holder}, first {shared[0]}",
+                    "two backfills of the same partitions would do the same work twice; nothing was started",
+                    "tp backfill … --wait",
+                )
+            if not reported:
+                self._reporter.note(
+                    f"waiting for {conflict.holder}, which works on {len(shared)} of the requested partitions"
+                )
+                reported = True
+            time.sleep(_CLAIM_POLL_S)
+
+
+def latest_opened(defs: dg.Definitions, keys: Sequence[dg.AssetKey]) -> date:
+    """Return the latest trade date whose session has opened, over the instruments of the assets."""
+    workbench = _open_workbench(defs)
+    now = workbench.clock.now()
+    symbols = {key.path[0] for key in keys if has_builder(key)} or {i.symbol for i in workbench.registry.active}
+    return max(opened(now, workbench.registry.get(symbol)) for symbol in symbols)
+
+
+def _open_workbench(defs: dg.Definitions) -> Workbench:
+    resources = defs.resources or {}
+    return Workbench.open({name: resources[name] for name in RESOURCE_KEYS})

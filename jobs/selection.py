@@ -1,0 +1,62 @@
+"""Which assets a person means: keys, patterns and Dagster selections."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Iterable, Sequence
+
+import dagster as dg
+from dagster import AssetSelection
+
+from trading_platform.errors import ConfigurationError
+
+
+def select_assets(defs: dg.Definitions, wanted: Sequence[str]) -> list[dg.AssetKey]:
+    """Resolve names to asset keys.
+
+    Args:
+        defs: the assembled platform.
+        wanted: keys (``MNQ/ticks``), patterns (``MNQ/*``) or Dagster selection syntax (``key:"MNQ/*"``, ``+MNQ/bars_1m``); none means all.
+
+    Returns:
+        Keys in topological order, each once.
+
+    Raises:
+        ConfigurationError: E161 if a name matches nothing.
+    """
+    graph = defs.resolve_asset_graph()
+    ordered = [key for level in graph.toposorted_asset_keys_by_level for key in sorted(level)]
+    if not wanted:
+        return ordered
+    names = {key.to_user_string(): key for key in ordered}
+    chosen: set[dg.AssetKey] = set()
+    for text in wanted:
+        found = _resolve(text, names, graph)
+        if not found:
+            near = difflib.get_close_matches(text, names, n=3, cutoff=0.4) or sorted(names)[:3]
+            raise ConfigurationError(
+                "E161",
+                f"no asset matches {text!r}; near: {', '.join(near)}",
+                "only active instruments have assets, and keys are written SYMBOL/dataset; nothing was started",
+                "tp instruments list",
+            )
+        chosen |= found
+    return [key for key in ordered if key in chosen]
+
+
+def _resolve(text: str, names: dict[str, dg.AssetKey], graph: object) -> set[dg.AssetKey]:
+    if text in names:
+        return {names[text]}
+    if not any(mark in text for mark in ':"+()'):
+        return {key for name, key in names.items() if fnmatch.fnmatchcase(name, text)}
+    try:
+        selected: Iterable[dg.AssetKey] = AssetSelection.from_string(text).resolve(graph)  # type: ignore[arg-type]  # graph is a BaseAssetGraph
+    except dg.DagsterError as error:
+        raise ConfigurationError(
+            "E161",
+            f"the selection {text!r} cannot be read: {error}",
+            'Dagster\'s selection syntax is key:"MNQ/*", +key:"MNQ/bars_1m", group:"bars" and so on; nothing was started',
+            "tp backfill --help",
+        ) from error
+    return set(selected)

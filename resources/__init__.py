@@ -1,0 +1,39 @@
+"""What assets need from outside, as Dagster resources that tests replace.
+
+Belongs here: thin configurable adapters around ``trading_platform``. Does not belong here: the things they adapt.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagster_duckdb import DuckDBResource
+
+from trading_platform.settings import Home, Settings
+
+from .clock import ClockResource
+from .lake import LakeResource
+from .reference_data import ReferenceDataResource
+from .sierra import SierraArchiveResource
+
+__all__ = ["ClockResource", "LakeResource", "ReferenceDataResource", "SierraArchiveResource", "build_resources"]
+
+
+def build_resources(home: Home, settings: Settings) -> dict[str, Any]:
+    """Return the real resources of one home, by name."""
+    sierra_dir = settings.sierra_dir or home.sierra_dir
+    return {
+        "lake": LakeResource(root=str(home.lake_dir)),
+        "sierra": SierraArchiveResource(
+            directory=None if sierra_dir is None else str(sierra_dir),
+            sources_toml=str(home.sources_toml),
+            cache_dir=str(home.cache_dir),
+        ),
+        "reference_data": ReferenceDataResource(
+            instruments_toml=str(home.instruments_toml), rolls_csv=str(home.rolls_csv)
+        ),
+        "clock": ClockResource(),
+        "duckdb": DuckDBResource(
+            database=str(home.catalog_path), connection_config={"autoinstall_known_extensions": "false"}
+        ),
+    }

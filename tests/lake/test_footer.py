@@ -1,0 +1,90 @@
+"""Footers: round trip, determinism, damaged files."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from trading_platform.errors import LakeError
+from trading_platform.lake import TICKS, FooterFields, LocalLake, Outcome, SourceSlice
+from trading_platform.lake.footer import encode_footer
+
+from .samples import DAY, SESSION, store, tick_table
+
+FIELDS = FooterFields(
+    fingerprint="f" * 64,
+    code_version="3",
+    outcome=Outcome.WRITE,
+    session=SESSION.resolved(),
+    sources=(SourceSlice("MNQZ25_FUT_CME.scid", "0" * 64),),
+    reason=None,
+    facts={"volume": 12, "first": 1.5, "nested": {"b": 1, "a": None}},
+    rejected={"zero_volume": 2},
+    synthetic=True,
+)
+
+
+def test_m3_footer_reads_back_what_was_written(tmp_path):
+    lake = LocalLake(tmp_path)
+    with lake.begin(TICKS, "MNQ", DAY) as writer:
+        writer.append(tick_table(12))
+        committed = writer.commit(FIELDS)
+    footer = lake.footer("ticks", "MNQ", DAY)
+    assert {name: getattr(footer, name) for name in ("dataset", "contract_version", "rows")} == {
+        "dataset": "ticks",
+        "contract_version": 1,
+        "rows": 12,
+    }
+    for field in dataclasses.fields(FooterFields):
+        assert getattr(footer, field.name) == getattr(FIELDS, field.name), field.name
+    assert footer.content_hash == committed.content_hash
+    assert footer.size_bytes == committed.size_bytes == committed.path.stat().st_size
+
+
+def test_p5_footer_text_does_not_depend_on_the_order_of_mappings():
+    other = dataclasses.replace(FIELDS, facts=dict(reversed(list(FIELDS.facts.items()))))
+    assert encode_footer(TICKS, FIELDS, 1, "h") == encode_footer(TICKS, other, 1, "h")
+
+
+def test_m3_facts_that_are_no_json_are_refused():
+    with pytest.raises(ValueError, match="JSON compliant"):
+        encode_footer(TICKS, dataclasses.replace(FIELDS, facts={"vwap": float("nan")}), 1, "h")
+
+
+def test_m3_missing_partition_has_no_footer(tmp_path):
+    assert LocalLake(tmp_path).footer("ticks", "MNQ", DAY) is None
+
+
+def test_m3_reading_a_footer_does_not_read_the_rows(tmp_path):
+    lake = LocalLake(tmp_path)
+    store(lake, tick_table(300_000))
+    started = time.perf_counter()
+    for _ in range(20):
+        lake.footer("ticks", "MNQ", DAY)
+    # About 0.2 ms each; reading the rows would take more than that limit even once.
+    assert time.perf_counter() - started < 1.0
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"nothing" * 100])
+def test_p5_damaged_file_is_named_with_the_command_that_rebuilds_it(tmp_path, content):
+    lake = LocalLake(tmp_path)
+    path = store(lake, tick_table(5))
+    path.write_bytes(content)
+    for look in (lambda: lake.footer("ticks", "MNQ", DAY), lambda: lake.read("ticks", "MNQ", DAY)):
+        with pytest.raises(LakeError) as caught:
+            look()
+        assert caught.value.code == "E505"
+        assert caught.value.next_command == "tp backfill MNQ/ticks --from 2025-09-02 --to 2025-09-02 --force"
+
+
+def test_p5_parquet_file_of_another_program_is_not_taken_for_a_partition(tmp_path):
+    lake = LocalLake(tmp_path)
+    path = lake.path("ticks", "MNQ", DAY)
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"a": [1]}), path)
+    with pytest.raises(LakeError, match=r"tp\.dataset"):
+        lake.footer("ticks", "MNQ", DAY)

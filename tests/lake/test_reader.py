@@ -1,0 +1,100 @@
+"""Reading by exact path: days, ranges, columns, missing days."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from trading_platform import lake as lake_package
+from trading_platform.errors import LakeError
+from trading_platform.lake import LocalLake
+
+from .samples import DAY, store, tick_frame, tick_table
+
+FRIDAY, MONDAY = date(2025, 9, 5), date(2025, 9, 8)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    built = LocalLake(tmp_path_factory.mktemp("lake"))
+    store(built, tick_table(3, seed=1), day=FRIDAY)
+    store(built, tick_table(4, seed=2), day=MONDAY)
+    return built
+
+
+def test_u3_one_day_has_symbol_and_trade_date_first(lake):
+    frame = lake.read("ticks", "MNQ", FRIDAY)
+    assert frame.columns == ["symbol", "trade_date", *tick_frame(1).columns]
+    assert frame["symbol"].to_list() == ["MNQ"] * 3
+    assert frame["trade_date"].to_list() == [FRIDAY] * 3
+    assert_frame_equal(frame.drop("symbol", "trade_date"), tick_frame(3, seed=1))
+
+
+def test_u3_range_includes_both_ends_and_asks_for_no_weekend(lake):
+    frame = lake.read("ticks", "MNQ", (FRIDAY, MONDAY))
+    assert frame.group_by("trade_date", maintain_order=True).len().rows() == [(FRIDAY, 3), (MONDAY, 4)]
+    assert_frame_equal(lake.scan("ticks", "MNQ", (FRIDAY, MONDAY)).collect(), frame)
+
+
+def test_u3_chosen_columns_come_in_the_order_asked_for(lake):
+    frame = lake.read("ticks", "MNQ", FRIDAY, columns=["volume", "ts", "symbol"])
+    assert frame.columns == ["symbol", "trade_date", "volume", "ts"]
+
+
+def test_u3_pandas_can_take_it_over(lake):
+    frame = lake.read("ticks", "MNQ", FRIDAY).to_pandas()
+    assert frame["price"].tolist() == tick_frame(3, seed=1)["price"].to_list()
+    assert str(frame["ts"].dtype) == "datetime64[us, UTC]"
+
+
+def test_u3_missing_day_is_an_error_that_says_how_to_build_it(lake):
+    with pytest.raises(LakeError) as caught:
+        lake.read("ticks", "MNQ", (date(2025, 9, 4), date(2025, 9, 9)))
+    assert caught.value.code == "E507"
+    assert "2025-09-04, 2025-09-09" in caught.value.what
+    assert caught.value.next_command == "tp backfill MNQ/ticks --from 2025-09-04 --to 2025-09-09"
+    with pytest.raises(LakeError, match="E507"):
+        lake.open("ticks", "MNQ", DAY)
+
+
+def test_u3_missing_days_can_be_left_out(lake):
+    assert lake.read("ticks", "MNQ", (date(2025, 9, 1), date(2025, 9, 12)), missing="skip").height == 7
+    nothing = lake.read("ticks", "MNQ", DAY, missing="skip")
+    assert nothing.height == 0
+    assert nothing.schema == lake.read("ticks", "MNQ", FRIDAY).schema
+    assert lake.scan("ticks", "MNQ", DAY, missing="skip").collect().schema == nothing.schema
+
+
+@pytest.mark.parametrize(("dataset", "columns"), [("tikcs", None), ("ticks", ["prices"])])
+def test_u3_unknown_name_lists_the_known_ones(lake, dataset, columns):
+    with pytest.raises(LakeError, match="expected one of") as caught:
+        lake.read(dataset, "MNQ", FRIDAY, columns=columns)
+    assert caught.value.code == "E508"
+
+
+def test_u3_lazy_frame_keeps_what_it_opened_when_the_partition_is_replaced(tmp_path):
+    lake = LocalLake(tmp_path)
+    store(lake, tick_table(5))
+    before = lake.scan("ticks", "MNQ", DAY)
+    store(lake, tick_table(9))
+    assert before.select(pl.len()).collect().item() == 5
+    assert lake.scan("ticks", "MNQ", DAY).select(pl.len()).collect().item() == 9
+
+
+def test_u3_open_file_is_not_disturbed_by_a_replacement(tmp_path):
+    lake = LocalLake(tmp_path)
+    first = store(lake, tick_table(5)).read_bytes()
+    with lake.open("ticks", "MNQ", DAY) as file:
+        store(lake, tick_table(9))
+        assert file.read() == first
+
+
+def test_u3_module_function_reads_the_lake_of_the_home_folder(tmp_path, monkeypatch):
+    from trading_platform.settings import Home
+
+    store(LocalLake(tmp_path / "lake"), tick_table(5))
+    monkeypatch.setattr("trading_platform.settings.find_home", lambda: Home(tmp_path))
+    assert lake_package.read("ticks", "MNQ", DAY).height == 5

@@ -1,0 +1,108 @@
+"""The asset graph is what DESIGN says, and every asset can be understood from its page (P1, P9)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from definitions import build_defs
+from jobs.planning import Mode
+
+from .conftest import SmallPlatform, make_home
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def defs(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    home = make_home(tmp_path_factory.mktemp("wiring"), days=(), active=("MNQ", "ES", "SPX"))
+    return build_defs(home)
+
+
+def test_p1_definitions_load(defs: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_p1_graph_of_two_futures_and_an_index(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    parents = {
+        key.to_user_string(): sorted(parent.to_user_string() for parent in graph.get(key).parent_keys)
+        for key in graph.get_all_asset_keys()
+    }
+    assert parents == {
+        "ES/ticks": [],
+        "ES/bars_1s": ["ES/ticks"],
+        "ES/bars_1m": ["ES/ticks"],
+        "MNQ/ticks": [],
+        "MNQ/bars_1s": ["MNQ/ticks"],
+        "MNQ/bars_1m": ["MNQ/ticks"],
+        "lake/sql_views": ["ES/bars_1m", "ES/bars_1s", "ES/ticks", "MNQ/bars_1m", "MNQ/bars_1s", "MNQ/ticks"],
+    }
+
+
+def test_p1_every_asset_explains_itself(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert len(node.description or "") > 40, key
+        schema = node.metadata["dagster/column_schema"]
+        columns = getattr(schema, "value", schema).columns
+        assert columns, key
+        assert all(column.description for column in columns), key
+        assert node.owners == ["team:market-data"], key
+        assert node.kinds, key
+        assert node.group_name in {"ticks", "bars", "catalog"}, key
+        assert node.tags["stage"] == node.group_name, key
+        assert node.code_version, key
+
+
+def test_p1_tick_columns_carry_units(defs: dg.Definitions) -> None:
+    schema = defs.resolve_asset_graph().get(dg.AssetKey(["MNQ", "ticks"])).metadata["dagster/column_schema"]
+    columns = {column.name: column for column in getattr(schema, "value", schema).columns}
+    assert list(columns) == ["ts", "seq", "price", "bid", "ask", "volume", "side", "bundle", "flags", "contract"]
+    assert "contracts" in (columns["volume"].description or "")
+    assert columns["bid"].constraints.nullable
+    assert not columns["price"].constraints.nullable
+
+
+def test_p9_heavy_assets_share_a_pool(defs: dg.Definitions) -> None:
+    graph = defs.resolve_asset_graph()
+    pools = {key.to_user_string(): set(graph.get(key).pools or ()) for key in graph.get_all_asset_keys()}
+    assert pools.pop("lake/sql_views") == {"duckdb"}
+    assert set(map(frozenset, pools.values())) == {frozenset({"disk_heavy"})}
+
+
+def test_p5_every_builder_check_is_published(small_platform: SmallPlatform) -> None:
+    """A check that a builder runs but does not publish would be invisible in the web UI."""
+    small_platform.backfill()
+    published: dict[str, set[str]] = {}
+    for key in small_platform.defs.resolve_asset_graph().asset_check_keys:
+        published.setdefault(key.asset_key.to_user_string(), set()).add(key.name)
+    reports = small_platform.backfill(mode=Mode.FORCE)
+    for name, report in reports.items():
+        if name == "lake/sql_views":
+            continue
+        ran = {check.name for result in report.results for check in result.checks}
+        assert ran
+        assert published[name] == ran | {"stored_facts_unchanged"}, name
+
+
+@pytest.mark.slow
+def test_p1_server_loads_the_workspace_from_another_folder(tmp_path: Path) -> None:
+    home = make_home(tmp_path, days=())
+    environment = {**os.environ, "TP_HOME": str(home.path), "DAGSTER_HOME": str(home.dagster_dir)}
+    done = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-w", str(REPOSITORY / "workspace.yaml")],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "All code locations passed validation" in done.stderr + done.stdout

@@ -1,0 +1,359 @@
+"""Build the stored bar datasets ``bars_1s`` and ``bars_1m`` from the stored ticks.
+
+Belongs here: the ``DayBuilder`` of both datasets. Does not belong here: arithmetic (``kernel.py``), judgement (``checks.py``), commits
+(``trading_platform.lake``), Dagster.
+
+Both datasets come from ticks, so neither waits for the other; the result is the same as resampling, digit by digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..clock import Clock, SystemClock
+from ..errors import QualityError
+from ..lake.building import (
+    BuildReport,
+    CheckResult,
+    DayPlan,
+    Json,
+    Outcome,
+    Preview,
+    SourceChangedError,
+    SourceSlice,
+)
+from ..lake.contracts import BARS_1M, BARS_1S
+from ..lake.footer import damaged
+from ..lake.reader import no_such_days
+from .checks import CHECKS, TickTotals, bar_facts, check_facts
+from .kernel import MICROSECONDS, BarWindow, ClockBars, bar_columns, check_step, opening_times, to_us
+from .partials import Floats, Ints
+from .ticks_reader import TickFile
+
+if TYPE_CHECKING:
+    from ..instruments import Instrument
+    from ..lake.contract import DatasetContract
+    from ..lake.writer import PartitionWriter
+    from ..sessions import Session
+
+CODE_VERSION: Final = "1"
+STEPS_S: Final = {"1s": 1, "1m": 60}
+_CONTRACTS: Final = {"1s": BARS_1S, "1m": BARS_1M}
+TICKS: Final = "ticks"
+# Sierra flushes about every 5 s, and late records of a reconnect arrive within minutes (docs/architecture.md, "Partial days").
+GRACE: Final = timedelta(minutes=15, seconds=5)
+PREVIEW_BUCKETS: Final = 120
+
+
+class UpstreamFooter(Protocol):
+    """What a bar builder reads from the footer of a tick partition."""
+
+    @property
+    def outcome(self) -> str:
+        """Return what became of the partition."""
+        ...
+
+    @property
+    def reason(self) -> str | None:
+        """Return why, if it holds no rows."""
+        ...
+
+    @property
+    def content_hash(self) -> str:
+        """Return the logical hash of the rows."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows."""
+        ...
+
+    @property
+    def synthetic(self) -> bool:
+        """Tell whether the ticks were generated."""
+        ...
+
+    @property
+    def facts(self) -> Mapping[str, Json]:
+        """Return the measurements of the ticks."""
+        ...
+
+
+class UpstreamLake(Protocol):
+    """The narrow part of the lake that a bar builder uses."""
+
+    def footer(self, dataset: str, symbol: str, trade_date: date, /) -> UpstreamFooter | None:
+        """Return the footer of a partition, None if it is not there."""
+        ...
+
+    def path(self, dataset: str, symbol: str, trade_date: date, /) -> Path:
+        """Return where a partition lies."""
+        ...
+
+
+class SessionSource(Protocol):
+    """Something that knows the session of a trade date."""
+
+    def session(self, trade_date: date, /) -> Session:
+        """Return the session of a trade date."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Upstream:
+    """The tick partition as the plan saw it."""
+
+    content_hash: str
+    rows: int
+    facts: Mapping[str, Json]
+
+
+class TicksReplacedError(SourceChangedError):
+    """The ticks were rebuilt between plan and build (E426); ``build_day`` plans once more."""
+
+    family = "E4"
+
+
+class BarsBuilder:
+    """Clock bars of one instrument, day by day.
+
+    Args:
+        instrument: future with its tick size.
+        lake: where the ticks are and the bars go.
+        calendar: sessions of the instrument.
+        step: ``"1s"`` or ``"1m"``.
+        clock: tells whether a session may still change.
+
+    Attributes:
+        CODE_VERSION: version of the transformation, for asset definitions.
+        CHECKS: names of the checks and what they demand.
+    """
+
+    CODE_VERSION: ClassVar[str] = CODE_VERSION
+    CHECKS: ClassVar[Mapping[str, str]] = CHECKS
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        lake: UpstreamLake,
+        calendar: SessionSource,
+        step: str = "1s",
+        clock: Clock | None = None,
+    ) -> None:
+        if step not in STEPS_S:
+            raise ValueError(f"Expected a step of {', '.join(STEPS_S)}, was {step!r}")
+        self._instrument = instrument
+        self._lake = lake
+        self._calendar = calendar
+        self._clock = SystemClock() if clock is None else clock
+        self._step = step
+        self._step_s = STEPS_S[step]
+
+    @property
+    def contract(self) -> DatasetContract:
+        """Return the contract of ``bars_1s`` or ``bars_1m``."""
+        return _CONTRACTS[self._step]
+
+    @property
+    def symbol(self) -> str:
+        """Return the root symbol."""
+        return self._instrument.symbol
+
+    @property
+    def code_version(self) -> str:
+        """Return the version of the transformation."""
+        return CODE_VERSION
+
+    def plan(self, trade_date: date) -> DayPlan:
+        """Resolve a day from the footer of its ticks."""
+        session = self._calendar.session(trade_date)
+        footer = self._lake.footer(TICKS, self.symbol, trade_date)
+        now = self._clock.now()
+        common: dict[str, Any] = {
+            "trade_date": trade_date,
+            "session": session,
+            "resolved": {"step_s": self._step_s, "tick_size": self._instrument.tick_size},
+            "complete": not session.is_open or now > session.window_end + GRACE,
+        }
+        if footer is None:
+            return self._plan_without_ticks(common, session)
+        common["synthetic"] = footer.synthetic
+        common["detail"] = _Upstream(footer.content_hash, footer.rows, footer.facts)
+        if footer.outcome in (Outcome.CLOSED, Outcome.EMPTY):
+            return DayPlan(**common, decided=Outcome(footer.outcome), reason=footer.reason)
+        return DayPlan(**common)
+
+    def _plan_without_ticks(self, common: dict[str, Any], session: Session) -> DayPlan:
+        """Decide a day whose ticks are not in the lake."""
+        day = session.trade_date.isoformat()
+        if not session.is_open:
+            return DayPlan(**common, decided=Outcome.CLOSED, reason=session.reason or "no session on this date")
+        if session.opens_at is not None and self._clock.now() < session.opens_at:
+            reason = f"the session of {day} opens at {session.opens_at:%Y-%m-%d %H:%M} UTC"
+            error = QualityError(
+                "E428",
+                f"{self.symbol} {day} has no bars yet: {reason}",
+                "a session without ticks that has not begun is asked again later; nothing was written",
+                f"tp backfill {self.symbol}/{self.contract.name} --from {day} --to {day}",
+            )
+            return DayPlan(**common, decided=Outcome.PENDING, reason=reason, error=error)
+        error = ticks_missing(self.symbol, session.trade_date)
+        return DayPlan(**common, decided=Outcome.MISSING, reason=error.what, error=error)
+
+    def hash_sources(self, plan: DayPlan, *, verify: bool = False) -> tuple[SourceSlice, ...]:  # noqa: ARG002
+        """Return the content hash of the ticks; it lies in their footer, so ``verify`` has nothing to add."""
+        if not isinstance(plan.detail, _Upstream):
+            return ()
+        return (SourceSlice(f"{self.symbol}/{TICKS}", plan.detail.content_hash),)
+
+    def build(self, plan: DayPlan, writer: PartitionWriter) -> BuildReport:
+        """Stream the ticks through the kernel and hand over the bars.
+
+        Raises:
+            QualityError: E421, E422, E423, E425 for unusable ticks, E426 if the tick partition was replaced since the plan.
+            LakeError: E505 if the tick file is damaged.
+        """
+        upstream: _Upstream = plan.detail
+        day, session = plan.trade_date, plan.session
+        window, totals = BarWindow.of_session(session), TickTotals()
+        bars = ClockBars(self._step_s, self._instrument.tick_size, window)
+        with self._open_ticks(day) as ticks:
+            self._check_unchanged(upstream, ticks, day)
+            contract = ticks.contract_symbol()
+            try:
+                for chunk in ticks.chunks():
+                    totals.add(chunk.price, chunk.volume)
+                    bars.push(chunk)
+            except QualityError as error:
+                what = f"{self.symbol}/{TICKS} {day}: {error.what}"
+                raise QualityError(error.code, what, error.why, self._repair(day.isoformat())) from error
+        finished = bars.finish()
+        opens = opening_times(finished.bucket, check_step(self._step_s), window)
+        columns = bar_columns(finished, opens, self._instrument.tick_size)
+        if len(finished):
+            writer.append(bar_table(columns, contract, self.contract.arrow_schema))
+        return BuildReport(
+            sources=self.hash_sources(plan),
+            facts=bar_facts(columns, totals, upstream.facts, self._step_s, session),
+            preview=preview_of(columns, session),
+        )
+
+    def check(self, facts: Mapping[str, Json], session: Session) -> tuple[CheckResult, ...]:  # noqa: ARG002
+        """Judge a day by its facts; the session is already in the measured gaps."""
+        return check_facts(facts)
+
+    def measure(self, trade_date: date) -> Mapping[str, Json]:
+        """Recompute the facts from the stored bars and the stored ticks.
+
+        Raises:
+            QualityError: E420 if the ticks are gone.
+            LakeError: E505 if a file is damaged, E507 if the bars are not there.
+        """
+        session = self._calendar.session(trade_date)
+        path = self._lake.path(self.contract.name, self.symbol, trade_date)
+        try:
+            columns = read_bar_columns(path)
+        except FileNotFoundError as error:
+            raise no_such_days(self.contract.name, self.symbol, [trade_date]) from error
+        except (pa.ArrowException, OSError) as error:
+            raise damaged(path, str(error)) from error
+        footer = self._lake.footer(TICKS, self.symbol, trade_date)
+        totals = TickTotals()
+        if footer is not None:
+            with self._open_ticks(trade_date) as ticks:
+                for price, volume in ticks.prices_and_volumes():
+                    totals.add(price, volume)
+        elif len(columns["ts_open"]):
+            raise ticks_missing(self.symbol, trade_date)
+        return bar_facts(columns, totals, {} if footer is None else footer.facts, self._step_s, session)
+
+    def _repair(self, day: str) -> str:
+        return f"tp backfill {self.symbol}/{TICKS} --from {day} --to {day} --force"
+
+    def _open_ticks(self, trade_date: date) -> TickFile:
+        day = trade_date.isoformat()
+        path = self._lake.path(TICKS, self.symbol, trade_date)
+        try:
+            return TickFile(path, f"{self.symbol}/{TICKS} {day}", self._repair(day))
+        except FileNotFoundError as error:
+            raise ticks_missing(self.symbol, trade_date) from error
+
+    def _check_unchanged(self, upstream: _Upstream, ticks: TickFile, day: date) -> None:
+        """Refuse a tick file other than the planned one: the fingerprint names the planned content.
+
+        The footer is read after the file was opened, so a replacement at any moment since the plan is seen.
+        """
+        footer = self._lake.footer(TICKS, self.symbol, day)
+        if footer is None or footer.content_hash != upstream.content_hash or ticks.rows != upstream.rows:
+            raise TicksReplacedError(
+                "E426",
+                f"{self.symbol}/{TICKS} {day} was replaced while its bars were being made",
+                "another run rebuilt the ticks; the bars on disk are the old ones",
+                f"tp backfill {self.symbol}/{self.contract.name} --from {day} --to {day}",
+            )
+
+
+def ticks_missing(symbol: str, trade_date: date) -> QualityError:
+    """Return the error for ticks that are not in the lake."""
+    return QualityError(
+        "E420",
+        f"upstream {symbol}/{TICKS} {trade_date} is not there",
+        "bars are made from stored ticks, and that partition was never built or its build failed; nothing was written",
+        f"tp backfill {symbol}/{TICKS} --from {trade_date} --to {trade_date}",
+    )
+
+
+def bar_table(columns: Mapping[str, Ints | Floats], contract: str | None, schema: pa.Schema) -> pa.Table:
+    """Return bar columns as an Arrow table of the contract's schema; NaN quotes become nulls."""
+    arrays = []
+    for name in schema.names:
+        kind = schema.field(name).type
+        if name == "contract":
+            codes = pa.array(np.zeros(len(columns["ts_open"]), np.int32))
+            arrays.append(pa.DictionaryArray.from_arrays(codes, pa.array([contract], pa.string())).cast(kind))
+        elif name == "ts_open":
+            arrays.append(pa.array(columns[name]).view(kind))
+        elif name in ("bid_close", "ask_close"):
+            arrays.append(pa.array(columns[name], kind, mask=np.isnan(columns[name])))
+        else:
+            arrays.append(pa.array(columns[name], kind))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def read_bar_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return the stored columns (without ``contract``) of one bar file as arrays, ``ts_open`` in epoch microseconds."""
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        names = [name for name in file.schema_arrow.names if name != "contract"]
+        table = file.read(columns=names, use_threads=False)
+    columns = {name: table.column(name).to_numpy() for name in names}
+    columns["ts_open"] = columns["ts_open"].astype("datetime64[us]").astype(np.int64)
+    return columns
+
+
+def preview_of(columns: Mapping[str, Ints | Floats], session: Session) -> Preview | None:
+    """Return last price and volume in equal buckets over the trading hours, None without bars in them."""
+    opens = columns["ts_open"]
+    if len(opens) == 0:
+        return None
+    start = to_us(session.opens_at or session.window_start)
+    end = to_us(session.closes_at or session.window_end)
+    step = -(-(end - start) // PREVIEW_BUCKETS)
+    step = max(MICROSECONDS, -(-step // MICROSECONDS) * MICROSECONDS)
+    count = -(-(end - start) // step)
+    bucket = (opens.astype(np.int64) - start) // step
+    inside = (bucket >= 0) & (bucket < count)
+    price = np.full(count, np.nan)
+    # With repeated positions numpy keeps the last value, which is the latest close.
+    price[bucket[inside]] = columns["close"][inside]
+    volume = np.zeros(count, np.int64)
+    np.add.at(volume, bucket[inside], columns["volume"][inside])
+    return Preview(start_us=start, step_us=step, price=price, volume=volume)

@@ -1,0 +1,284 @@
+"""``tp backfill``: make what is missing, failed, partial or stale, and nothing else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...errors import ConfigurationError
+from .. import console
+from ..platform import Platform, locate_home, open_platform
+
+if TYPE_CHECKING:
+    from jobs.backfill import AssetReport, BackfillRequest
+
+_EXAMPLES = """
+Make what is not current, asset by asset. Stop it at any moment and start it again: finished days stay done.
+
+Example: tp backfill MNQ/ticks MNQ/bars_1m --from 2025-09-02 --to 2025-11-14
+
+ASSETS are keys (MNQ/ticks), patterns (MNQ/*), or Dagster selections (key:"MNQ/*"); none means all. Days are trade dates.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("backfill", help=_EXAMPLES)(backfill)
+
+
+def backfill(
+    assets: Annotated[list[str] | None, typer.Argument(metavar="[ASSETS]...", help="Assets; none means all")] = None,
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First trade date")] = None,
+    last: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="Last trade date, inclusive; default: the latest opened one"),
+    ] = None,
+    day: Annotated[datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="One trade date")] = None,
+    days: Annotated[int | None, typer.Option("--last", min=1, help="The last N trade dates up to --to")] = None,
+    missing_only: Annotated[
+        bool, typer.Option("--missing-only", help="Only days that were never materialized")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Rebuild every day of the range")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Hash all source bytes again instead of trusting file times")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for another backfill of the same partitions")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would run")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Write one JSON document")] = False,
+) -> None:
+    """Make what is missing, failed, partial or stale."""
+    home = locate_home()
+    with open_platform(home) as platform:
+        request = make_request(
+            platform,
+            assets or [],
+            _range(first, last, day, days),
+            mode_flags={"missing_only": missing_only, "force": force, "verify": verify},
+            wait=wait,
+        )
+        reports = run_backfill(platform, request, dry_run=dry_run, json_output=json_output)
+    if any(report.failures or report.blocked for report in reports):
+        raise typer.Exit(console.EXIT_FAILED)
+
+
+def make_request(
+    platform: Platform,
+    assets: Sequence[str],
+    span: tuple[date | None, date | None, int | None],
+    *,
+    mode_flags: dict[str, bool] | None = None,
+    wait: bool = False,
+) -> BackfillRequest:
+    """Resolve asset names and dates into a request.
+
+    Args:
+        platform: the opened installation.
+        assets: keys, patterns or selections; none means all.
+        span: first date, last date, number of trade dates before the last; None where not given.
+        mode_flags: at most one of missing_only, force, verify.
+        wait: wait for another backfill of the same partitions.
+
+    Raises:
+        ConfigurationError: E160 for options that exclude each other, E161 for an unknown asset, E162 for an impossible range.
+    """
+    from jobs.backfill import BackfillRequest, latest_opened
+    from jobs.planning import Mode
+    from jobs.ranges import first_of_last
+    from jobs.selection import select_assets
+
+    chosen = [name for name, on in (mode_flags or {}).items() if on]
+    if len(chosen) > 1:
+        raise ConfigurationError(
+            "E160",
+            f"--{' and --'.join(name.replace('_', '-') for name in chosen)} exclude each other",
+            "each of them says which days count as to do; nothing was started",
+            "tp backfill --help",
+        )
+    keys = select_assets(platform.defs, assets)
+    first, last, number = span
+    last = last or latest_opened(platform.defs, keys)
+    first = first_of_last(last, number) if number is not None else first
+    if first is None or first > last:
+        raise ConfigurationError(
+            "E162",
+            "no range of trade dates: --from, --day or --last is needed"
+            if first is None
+            else f"--from {first} is after --to {last}",
+            "a backfill never guesses how far back to go; nothing was started",
+            f"tp backfill {' '.join(assets)} --from {last.isoformat()} --to {last.isoformat()}",
+        )
+    return BackfillRequest(keys, first, last, Mode(chosen[0]) if chosen else Mode.DEFAULT, wait=wait)
+
+
+def requests_for(platform: Platform, assets: Sequence[str], days: Sequence[date]) -> list[BackfillRequest]:
+    """Return one request per stretch of contiguous trade dates, the last one with the SQL views.
+
+    Args:
+        platform: the opened installation.
+        assets: keys or patterns.
+        days: trade dates, ascending, at least one.
+
+    Raises:
+        ConfigurationError: E161 for an unknown asset.
+    """
+    from jobs.ranges import contiguous_chunks
+
+    stretches = list(contiguous_chunks(days, len(days)))
+    views: list[list[str]] = [[] for _ in stretches[1:]] + [["lake/sql_views"]]
+    return [
+        make_request(platform, [*assets, *also], (stretch[0], stretch[-1], None))
+        for stretch, also in zip(stretches, views, strict=True)
+    ]
+
+
+def run_backfill(
+    platform: Platform, *requests: BackfillRequest, dry_run: bool = False, json_output: bool = False
+) -> list[AssetReport]:
+    """Run or preview one request, or several over separate ranges, and print what became of it."""
+    started = time.perf_counter()
+    reports = execute(platform, requests, dry_run=dry_run, json_output=json_output)
+    seconds = time.perf_counter() - started
+    if json_output:
+        console.print_json(as_json(reports, dry_run=dry_run))
+    elif dry_run:
+        print_plan(reports)
+    else:
+        print_results(reports, seconds)
+    return reports
+
+
+def execute(
+    platform: Platform, requests: Sequence[BackfillRequest], *, dry_run: bool = False, json_output: bool = False
+) -> list[AssetReport]:
+    """Run or preview requests with progress on standard error.
+
+    Args:
+        platform: the opened installation.
+        requests: ranges of trade dates; gaps between them are not touched.
+        dry_run: only plan.
+        json_output: plain lines instead of bars, so that a program sees no control codes.
+
+    Returns:
+        One report per asset over all requests, in the order of the first one.
+    """
+    from jobs.backfill import AssetReport, Backfill
+
+    from ..progress_bars import PlainReporter, ProgressBars
+
+    reporter = PlainReporter() if json_output or dry_run or not console.err.is_terminal else ProgressBars()
+    engine = Backfill(platform.defs, platform.instance, platform.home.cache_dir / "claims", reporter)
+    merged: dict[Any, AssetReport] = {}
+    with reporter:
+        for request in requests:
+            for report in engine.plan(request) if dry_run else engine.run(request):
+                total = merged.setdefault(report.key, AssetReport(report.key))
+                total.planned += report.planned
+                total.results += report.results
+                total.seconds += report.seconds
+    return list(merged.values())
+
+
+def _range(
+    first: datetime | None, last: datetime | None, day: datetime | None, days: int | None
+) -> tuple[date | None, date | None, int | None]:
+    if (day is not None and (first is not None or last is not None or days is not None)) or (
+        first is not None and days is not None
+    ):
+        raise ConfigurationError(
+            "E160",
+            "--day, --from and --last exclude each other",
+            "each of them says where the range begins; nothing was started",
+            "tp backfill --help",
+        )
+    if day is not None:
+        return day.date(), day.date(), None
+    return (first.date() if first else None), (last.date() if last else None), days
+
+
+def print_plan(reports: Sequence[AssetReport]) -> None:
+    """Print which days would run and why."""
+    rows = [
+        (report.key.to_user_string(), planned.trade_date.isoformat(), planned.state.value, planned.why)
+        for report in reports
+        for planned in report.planned
+        if planned.is_to_run or planned.why
+    ]
+    if rows:
+        console.print_table(
+            ("asset", "trade date", "state", "why"), rows, title="would run (dry run, nothing was done)"
+        )
+    todo = sum(planned.is_to_run for report in reports for planned in report.planned)
+    total = sum(len(report.planned) for report in reports)
+    console.out.print(f"PLAN to_run={todo} current={total - todo} total={total}")
+
+
+def print_results(reports: Sequence[AssetReport], seconds: float) -> None:
+    """Print a table of partitions by outcome, the failed days with their errors, and the summary line."""
+    from ...lake.building import Outcome
+
+    shown = [outcome for outcome in Outcome if any(report.counts()[outcome] for report in reports)]
+    rows: list[tuple[Any, ...]] = []
+    for report in reports:
+        counts = report.counts()
+        made = [result for result in report.results if result.outcome.is_materialized]
+        rows.append(
+            (
+                report.key.to_user_string(),
+                *[counts[outcome] for outcome in shown],
+                len(report.blocked),
+                sum(result.rows for result in made),
+                sum(result.size_bytes for result in made),
+                round(report.seconds, 2),
+            )
+        )
+    columns = ("asset", *[outcome.value for outcome in shown], "blocked", "rows", "bytes", "seconds")
+    console.print_table(columns, rows, title="partitions by outcome")
+    for report in reports:
+        for result in report.failures:
+            text = str(result.error) if result.error is not None else f"{result.outcome.value} {result.reason}"
+            console.err.print(f"{report.key.to_user_string()} {result.trade_date.isoformat()} {text}")
+        for planned in report.blocked:
+            console.err.print(f"{report.key.to_user_string()} {planned.trade_date.isoformat()} blocked: {planned.why}")
+    console.out.print(summary_line(reports, seconds))
+
+
+def summary_line(reports: Sequence[AssetReport], seconds: float) -> str:
+    """Return the one line that scripts look for: partitions by outcome, also for zero partitions."""
+    from ...lake.building import Outcome
+
+    totals = {outcome: sum(report.counts()[outcome] for report in reports) for outcome in Outcome}
+    blocked = sum(len(report.blocked) for report in reports)
+    counts = " ".join(f"{outcome.value}={count}" for outcome, count in totals.items())
+    return f"SUMMARY {counts} blocked={blocked} total={sum(totals.values()) + blocked} duration={seconds:.3f}s"
+
+
+def as_json(reports: Sequence[AssetReport], *, dry_run: bool) -> dict[str, Any]:
+    """Return the reports as JSON values."""
+    return {"dry_run": dry_run, "assets": [_asset_json(report) for report in reports]}
+
+
+def _asset_json(report: AssetReport) -> dict[str, Any]:
+    return {
+        "asset": report.key.to_user_string(),
+        "planned": [{"trade_date": p.trade_date, "state": p.state.value, "why": p.why} for p in report.planned],
+        "outcomes": {outcome.value: count for outcome, count in report.counts().items()},
+        "days": [
+            {
+                "trade_date": r.trade_date,
+                "outcome": r.outcome.value,
+                "rows": r.rows,
+                "size_bytes": r.size_bytes,
+                "fingerprint": r.fingerprint,
+                "content_hash": r.content_hash,
+                "complete": r.complete,
+                "synthetic": r.synthetic,
+                "error": None if r.error is None else r.error.as_dict(),
+            }
+            for r in report.results
+        ],
+        "seconds": round(report.seconds, 3),
+    }

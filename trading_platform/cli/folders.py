@@ -1,0 +1,77 @@
+"""Which home a command that may create one means, and small file helpers.
+
+Belongs here: the default of ``--home`` and atomic edits of ``instruments.toml``. Does not belong here: finding an existing home
+(``trading_platform.settings``), what instruments.toml may hold (``trading_platform.instruments``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shlex
+from pathlib import Path
+
+from ..errors import ConfigurationError
+from ..instruments import Registry, load_registry
+from ..settings import HOME_FOLDER, Home, find_home, load_settings
+
+
+def home_to_create(home: Path | None) -> Path:
+    """Return the folder for ``tp init``: the option, else TP_HOME, else ``.tp`` in the working directory."""
+    if home is not None:
+        return home.expanduser().absolute()
+    settings = load_settings()
+    return (settings.home or Path(HOME_FOLDER)).expanduser().absolute()
+
+
+def home_or_none() -> Home | None:
+    """Return the home of this command, or None if there is none anywhere (commands that work without one).
+
+    Raises:
+        ConfigurationError: E101 or E103: a home is named but cannot be used.
+    """
+    try:
+        return find_home(load_settings())
+    except ConfigurationError as error:
+        if error.code != "E102":
+            raise
+        return None
+
+
+def registry_of(home: Home | None) -> Registry:
+    """Load the registry with the home's changes, or the packaged one."""
+    return load_registry(None if home is None else home.instruments_toml)
+
+
+def command_for(home: Path, command: str) -> str:
+    """Return a command that reaches this home from the working directory, with TP_HOME in front where it is needed."""
+    try:
+        found: Path | None = find_home(load_settings()).path
+    except ConfigurationError:
+        found = None
+    return command if found == home.resolve() else f"TP_HOME={shlex.quote(str(home))} {command}"
+
+
+def read_instruments(home: Home) -> str:
+    """Return the text of ``instruments.toml``; empty if there is none."""
+    return home.instruments_toml.read_text(encoding="utf-8") if home.instruments_toml.is_file() else ""
+
+
+def write_instruments(home: Home, text: str) -> None:
+    """Replace ``instruments.toml`` after the new text has been loaded as a registry once.
+
+    Raises:
+        ConfigurationError: E12x if the new text is not a valid list of instruments; the present file stays as it is.
+    """
+    temporary = home.path / f".instruments.{os.getpid()}.toml"
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        load_registry(temporary)
+        temporary.replace(home.instruments_toml)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def difference(before: str, after: str, name: str = "instruments.toml") -> list[str]:
+    """Return a unified diff, line by line, for ``--dry-run``."""
+    return list(difflib.unified_diff(before.splitlines(), after.splitlines(), name, f"{name} (new)", lineterm=""))

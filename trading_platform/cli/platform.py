@@ -1,0 +1,110 @@
+"""Opening the platform from the command line: home, Dagster instance, definitions.
+
+Belongs here: everything that must be true before assets can run: DAGSTER_HOME is the home's, its dagster.yaml is ours, and the module
+``definitions`` is the one of this checkout and not a namesake in the working directory.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigurationError
+from ..settings import Home, find_home, load_settings, unknown_settings
+from . import console
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Platform:
+    """An opened installation.
+
+    Attributes:
+        home: its folder.
+        instance: the Dagster instance that the web UI shows too.
+        defs: assets, jobs and resources.
+    """
+
+    home: Home
+    instance: dg.DagsterInstance
+    defs: dg.Definitions
+
+
+def locate_home() -> Home:
+    """Find the home and warn of TP_ variables that nothing reads."""
+    for name in unknown_settings():
+        console.err.print(
+            f"warning: {name} is set, but no setting has that name (tp config lists them)", style="yellow"
+        )
+    return find_home(load_settings())
+
+
+def prepare_dagster_home(home: Home) -> None:
+    """Point DAGSTER_HOME at the home and give it the repository's dagster.yaml."""
+    home.dagster_dir.mkdir(parents=True, exist_ok=True)
+    wanted = (REPOSITORY / "dagster.yaml").read_bytes()
+    target = home.dagster_dir / "dagster.yaml"
+    if not target.is_file() or target.read_bytes() != wanted:
+        temporary = target.with_name(f".dagster.yaml.{os.getpid()}.tmp")
+        temporary.write_bytes(wanted)
+        temporary.replace(target)
+    os.environ["DAGSTER_HOME"] = str(home.dagster_dir)
+    os.environ["TP_HOME"] = str(home.path)
+
+
+def put_repository_on_path() -> None:
+    """Let this checkout's ``definitions``, ``assets`` and ``jobs`` come before namesakes in the working directory."""
+    if sys.path[:1] != [str(REPOSITORY)]:
+        sys.path.insert(0, str(REPOSITORY))
+
+
+def load_definitions(home: Home) -> dg.Definitions:
+    """Import ``definitions`` of this checkout and assemble the platform.
+
+    Raises:
+        ConfigurationError: E105 if another module of that name is found first.
+    """
+    put_repository_on_path()
+    module = importlib.import_module("definitions")
+    found = Path(module.__file__ or "").resolve()
+    if found != REPOSITORY / "definitions.py":
+        raise ConfigurationError(
+            "E105",
+            f"the module definitions was loaded from {found}, expected {REPOSITORY / 'definitions.py'}",
+            "a namesake in the working directory or in PYTHONPATH comes first; nothing was started",
+            f"cd {REPOSITORY} && tp config",
+        )
+    built: dg.Definitions = module.build_defs(home)
+    return built
+
+
+@contextmanager
+def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
+    """Open the Dagster instance of a home, without the definitions, for the length of the block."""
+    import warnings
+
+    prepare_dagster_home(home)
+    import dagster as dg
+
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+    put_repository_on_path()
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+@contextmanager
+def open_platform(home: Home) -> Iterator[Platform]:
+    """Open instance and definitions of a home for the length of the block."""
+    with open_instance(home) as instance:
+        yield Platform(home, instance, load_definitions(home))

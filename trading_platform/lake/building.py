@@ -1,0 +1,231 @@
+"""How one partition is made: the protocol every dataset implements.
+
+Belongs here: outcomes, plans, check results, fingerprints. Does not belong here: ``build_day`` itself (``build_day.py``), Dagster events
+(``assets/progress.py``), file operations (``local.py``), anything about one dataset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import SourceError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..errors import PlatformError
+    from ..sessions import Session
+    from .contract import DatasetContract
+    from .writer import PartitionWriter
+
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
+
+
+class Outcome(StrEnum):
+    """What became of one partition (see docs/architecture.md, "Outcomes")."""
+
+    WRITE = "WRITE"
+    SKIP = "SKIP"
+    EMPTY = "EMPTY"
+    CLOSED = "CLOSED"
+    DEGRADED = "DEGRADED"
+    PENDING = "PENDING"
+    MISSING = "MISSING"
+    UNAVAIL = "UNAVAIL"
+    ERROR = "ERROR"
+
+    @property
+    def is_materialized(self) -> bool:
+        """Tell whether the partition counts as done (a file is there and an event says so)."""
+        return self in _MATERIALIZED
+
+
+_MATERIALIZED = frozenset({Outcome.WRITE, Outcome.SKIP, Outcome.EMPTY, Outcome.CLOSED, Outcome.DEGRADED})
+
+
+class SourceChangedError(SourceError):
+    """A source is no longer what the plan saw; ``build_day`` plans and builds once more.
+
+    A builder raises it (or a subclass) with a code of its own family from ``build`` or ``hash_sources``.
+    """
+
+
+class Severity(StrEnum):
+    """What a failed check does: an error keeps the day out of the lake, a warning is shown."""
+
+    ERROR = "error"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The answer of one data check for one day.
+
+    Attributes:
+        name: stable snake_case name, e.g. ``bar_volume_equals_tick_volume``.
+        passed: True if the data are as expected.
+        severity: what a failure means; irrelevant when passed.
+        description: one sentence with the measured value and the limit.
+        values: measured numbers for people and dashboards.
+    """
+
+    name: str
+    passed: bool
+    severity: Severity
+    description: str
+    values: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSlice:
+    """The bytes (or the upstream partition) that fed one day.
+
+    Attributes:
+        name: file name or upstream key such as ``MNQZ25_FUT_CME.scid`` or ``MNQ/ticks``; never an absolute path.
+        sha256: hash of exactly the bytes of this day, or the upstream's content hash.
+    """
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class DayPlan:
+    """What is known about a day before its source bytes are read.
+
+    Attributes:
+        trade_date: the partition.
+        session: its session window and trading hours.
+        decided: an outcome that needs no building (CLOSED, EMPTY, PENDING, MISSING, UNAVAIL), else None.
+        reason: why, in one sentence, when decided.
+        error: the numbered error behind PENDING, MISSING and UNAVAIL.
+        resolved: every input besides source bytes that shapes the result (contract by the roll table, price scale, tick size, ...).
+        complete: False while the session may still add data; such a partition counts as still to do.
+        synthetic: True if the source says that it was generated.
+        detail: private to the builder (record ranges, open files).
+    """
+
+    trade_date: date
+    session: Session
+    decided: Outcome | None = None
+    reason: str | None = None
+    error: PlatformError | None = None
+    resolved: Mapping[str, Json] = field(default_factory=dict)
+    complete: bool = True
+    synthetic: bool = False
+    detail: Any = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A picture's worth of a day: equal time buckets over the session.
+
+    Attributes:
+        start_us: left edge of the first bucket, epoch microseconds UTC.
+        step_us: width of a bucket.
+        price: float64[n], last price in the bucket, NaN where nothing traded.
+        volume: int64[n], volume in the bucket.
+    """
+
+    start_us: int
+    step_us: int
+    price: np.ndarray[Any, np.dtype[np.float64]]
+    volume: np.ndarray[Any, np.dtype[np.int64]]
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the points for the footer; a bucket without trades has price null."""
+        price = [None if value != value else value for value in self.price.tolist()]  # noqa: PLR0124 - NaN differs from itself
+        return {"start_us": self.start_us, "step_us": self.step_us, "price": price, "volume": self.volume.tolist()}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Preview:
+        """Read the points of a footer."""
+        import numpy as np
+
+        price = np.array([np.nan if value is None else value for value in stored["price"]], np.float64)
+        return cls(stored["start_us"], stored["step_us"], price, np.array(stored["volume"], np.int64))
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a builder says about the day it has streamed into the writer.
+
+    Attributes:
+        sources: the slices that were read, hashed in the same pass.
+        facts: small, deterministic measurements (sums, counts, first and last time); stored in the footer, input of the checks.
+        rejected: quarantined rows by reason code.
+        preview: for the picture in the web UI.
+    """
+
+    sources: tuple[SourceSlice, ...]
+    facts: Mapping[str, Json]
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    preview: Preview | None = None
+
+
+class DayBuilder(Protocol):
+    """One dataset of one symbol: everything needed to make any of its days."""
+
+    @property
+    def contract(self) -> DatasetContract:
+        """Return the contract of the dataset."""
+        ...
+
+    @property
+    def symbol(self) -> str:
+        """Return the symbol, the first part of the asset key."""
+        ...
+
+    @property
+    def code_version(self) -> str:
+        """Return the version of the transformation; raising it makes every day stale."""
+        ...
+
+    def plan(self, trade_date: date) -> DayPlan:
+        """Resolve a day without reading its source bytes."""
+        ...
+
+    def hash_sources(self, plan: DayPlan, *, verify: bool = False) -> tuple[SourceSlice, ...]:
+        """Return the hashes of the bytes that would feed the day; ``verify`` ignores the stat cache."""
+        ...
+
+    def build(self, plan: DayPlan, writer: PartitionWriter) -> BuildReport:
+        """Stream the day's rows (clean ones and rejects) into the writer; never commits."""
+        ...
+
+    def check(self, facts: Mapping[str, Json], session: Session) -> tuple[CheckResult, ...]:
+        """Judge a day by its facts. Pure, so the same function gates the commit and serves the asset checks."""
+        ...
+
+    def measure(self, trade_date: date) -> Mapping[str, Json]:
+        """Recompute the facts from the stored file, for the asset checks."""
+        ...
+
+
+def fingerprint_of(builder: DayBuilder, plan: DayPlan, sources: Sequence[SourceSlice]) -> str:
+    """Hash what makes a partition: source bytes, code version, contract version and the day's resolved inputs.
+
+    Returns:
+        64 hex digits (sha256 over canonical JSON). Versions of libraries and of whole files are not part of it.
+    """
+    made_from = {
+        "dataset": builder.contract.name,
+        "symbol": builder.symbol,
+        "code_version": builder.code_version,
+        "contract_version": builder.contract.version,
+        "session": plan.session.resolved(),
+        "resolved": plan.resolved,
+        "decided": plan.decided,
+        "synthetic": plan.synthetic,
+        "sources": [[source.name, source.sha256] for source in sources],
+    }
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+Progress = Callable[[str], None]

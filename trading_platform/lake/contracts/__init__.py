@@ -1,0 +1,78 @@
+"""All datasets of the lake by name.
+
+Belongs here: one ``DatasetContract`` per dataset; the model of each lies in a module beside this one and is imported
+on first use. Does not belong here: how contracts are checked (``contract.py``) and built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..contract import DatasetContract
+
+if TYPE_CHECKING:
+    from ..model import ContractModel
+
+
+def _ticks() -> type[ContractModel]:
+    from .ticks import Ticks
+
+    return Ticks
+
+
+def _tick_rejects() -> type[ContractModel]:
+    from .ticks import TickRejects
+
+    return TickRejects
+
+
+def _bars_1s() -> type[ContractModel]:
+    from .bars import Bars1Second
+
+    return Bars1Second
+
+
+def _bars_1m() -> type[ContractModel]:
+    from .bars import Bars1Minute
+
+    return Bars1Minute
+
+
+TICK_REJECTS = DatasetContract(
+    name="tick_rejects",
+    version=1,
+    description="Source records that did not become ticks, unchanged, with the reason.",
+    load_model=_tick_rejects,
+    sort_by=("seq_before",),
+    sort_strict=False,
+    folder="quarantine/ticks",
+)
+TICKS = DatasetContract(
+    name="ticks",
+    version=1,
+    description="One row per trade of the front contract, in the order of the source file.",
+    load_model=_ticks,
+    sort_by=("seq",),
+    row_number="seq",
+    rejects=TICK_REJECTS,
+)
+BARS_1S = DatasetContract(
+    name="bars_1s",
+    version=1,
+    description="Trade bars of one second; a second without a trade has no row.",
+    load_model=_bars_1s,
+    sort_by=("ts_open",),
+)
+BARS_1M = DatasetContract(
+    name="bars_1m",
+    version=1,
+    description="Trade bars of one minute; a minute without a trade has no row.",
+    load_model=_bars_1m,
+    sort_by=("ts_open",),
+)
+CONTRACTS: Mapping[str, DatasetContract] = {
+    contract.name: contract for contract in (TICKS, TICK_REJECTS, BARS_1S, BARS_1M)
+}
+
+__all__ = ["BARS_1M", "BARS_1S", "CONTRACTS", "TICKS", "TICK_REJECTS"]

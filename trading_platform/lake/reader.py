@@ -1,0 +1,159 @@
+"""Reading partitions into polars.
+
+Belongs here: exact paths, ranges of trade dates, the added columns ``symbol`` and ``trade_date``. Does not belong
+here: SQL (``sql.py``).
+
+Every file is opened once and read through that handle: reading by path opens it again for the rows, and a replacement
+in between would mix the footer of one file with the rows of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from ..errors import LakeError
+from .contract import DatasetContract
+from .contracts import CONTRACTS
+from .footer import damaged
+
+if TYPE_CHECKING:
+    from .local import Lake
+
+_SATURDAY = 5
+_SHOWN_DAYS = 5
+_MOST_OPEN_FILES = 256
+ADDED_COLUMNS = ("symbol", "trade_date")
+Missing = Literal["error", "skip"]
+
+
+def read(
+    lake: Lake,
+    dataset: str,
+    symbol: str,
+    days: date | tuple[date, date],
+    *,
+    columns: Sequence[str] | None = None,
+    missing: Missing = "error",
+) -> pl.DataFrame:
+    """Read one trade date or a range of them.
+
+    Args:
+        lake: where the partitions are.
+        dataset: name in ``CONTRACTS``.
+        symbol: symbol of the partitions.
+        days: one trade date, or first and last trade date, both included; Saturdays and Sundays have no partition.
+        columns: columns to read, in this order; all if None. ``symbol`` and ``trade_date`` are always added.
+        missing: ``"error"`` refuses a range with a weekday that has no file; ``"skip"`` leaves such days out.
+
+    Returns:
+        symbol str, trade_date date, then the columns of the contract, in order of trade date and of the file. No rows for closed days.
+
+    Raises:
+        LakeError: E505 if a file is damaged, E507 if a day has no file, E508 if dataset or column is unknown.
+    """
+    contract = contract_of(dataset)
+    names = _chosen(contract, columns)
+    frames = []
+    for day, path in _paths(lake, dataset, symbol, days, missing):
+        frames.append(_read_file(path, names).select(*_labels(symbol, day), *names))
+    if not frames:
+        frames.append(contract.empty().select(*_labels(symbol, date.min), *names))
+    return pl.concat(frames)
+
+
+def scan(
+    lake: Lake, dataset: str, symbol: str, days: date | tuple[date, date], missing: Missing = "error"
+) -> pl.LazyFrame:
+    """Read lazily, for ranges that do not fit into memory; arguments and columns as :func:`read`.
+
+    Up to 256 files are opened now and stay open until the frame is dropped, so later replacements are not seen. The
+    files of a longer range are opened when they are needed, because a process may not hold that many.
+    """
+    contract = contract_of(dataset)
+    names = contract.arrow_schema.names
+    there = _paths(lake, dataset, symbol, days, missing)
+    scan_one = _scan_file if len(there) <= _MOST_OPEN_FILES else pl.scan_parquet
+    frames = [scan_one(path).select(*_labels(symbol, day), *names) for day, path in there]
+    if not frames:
+        frames.append(contract.empty().select(*_labels(symbol, date.min), *names).lazy())
+    return pl.concat(frames)
+
+
+def contract_of(dataset: str) -> DatasetContract:
+    """Return the contract of a dataset.
+
+    Raises:
+        LakeError: E508 if there is none.
+    """
+    contract = CONTRACTS.get(dataset)
+    if contract is None:
+        raise _unknown("dataset", dataset, list(CONTRACTS))
+    return contract
+
+
+def no_such_days(dataset: str, symbol: str, days: Sequence[date]) -> LakeError:
+    """Return the error for trade dates without a file."""
+    shown = ", ".join(day.isoformat() for day in days[:_SHOWN_DAYS])
+    more = f" and {len(days) - _SHOWN_DAYS} more" if len(days) > _SHOWN_DAYS else ""
+    return LakeError(
+        "E507",
+        f"{symbol}/{dataset} has no file for {shown}{more}",
+        "these trade dates have not been built yet, or failed",
+        f"tp backfill {symbol}/{dataset} --from {days[0].isoformat()} --to {days[-1].isoformat()}",
+    )
+
+
+def _paths(
+    lake: Lake, dataset: str, symbol: str, days: date | tuple[date, date], missing: Missing
+) -> list[tuple[date, Path]]:
+    first, last = (days, days) if isinstance(days, date) else days
+    span = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+    wanted = span if isinstance(days, date) else [day for day in span if day.weekday() < _SATURDAY]
+    there = [day for day in wanted if lake.exists(dataset, symbol, day)]
+    if missing == "error" and len(there) < len(wanted):
+        raise no_such_days(dataset, symbol, sorted(set(wanted) - set(there)))
+    return [(day, lake.path(dataset, symbol, day)) for day in there]
+
+
+def _read_file(path: Path, names: list[str]) -> pl.DataFrame:
+    try:
+        with path.open("rb") as file:
+            return pl.read_parquet(file, columns=names)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def _scan_file(path: Path) -> pl.LazyFrame:
+    try:
+        with path.open("rb") as file:
+            return pl.scan_parquet(file)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def _labels(symbol: str, day: date) -> tuple[pl.Expr, pl.Expr]:
+    return pl.lit(symbol).alias("symbol"), pl.lit(day).alias("trade_date")
+
+
+def _chosen(contract: DatasetContract, columns: Sequence[str] | None) -> list[str]:
+    known = contract.arrow_schema.names
+    if columns is None:
+        return list(known)
+    for name in columns:
+        if name not in known and name not in ADDED_COLUMNS:
+            raise _unknown(f"column of {contract.name}", name, known)
+    return [name for name in columns if name not in ADDED_COLUMNS]
+
+
+def _unknown(kind: str, name: str, known: Sequence[str]) -> LakeError:
+    return LakeError(
+        "E508",
+        f"unknown {kind}: {name!r}, expected one of {', '.join(known)}",
+        "the name is not part of any contract; nothing was read",
+        'tp sql "show tables"',
+    )

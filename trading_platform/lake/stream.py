@@ -1,0 +1,254 @@
+"""One Parquet file in the making: rows in, row groups out, checked and hashed on the way.
+
+Belongs here: row groups, encodings, order, validation and content hash of a temporary file, and its verified
+publication. Does not belong here: locks and partitions (``writer.py``), contracts.
+
+Memory stays bounded: at most ``VALIDATED_ROWS`` rows plus one append are held.
+Source: writer settings were measured on 5 and 20 M ticks (zstd 3, row groups of 122,880, encodings per column).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import uuid
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..errors import LakeError
+from .contract import DatasetContract
+from .files import FileOperations, lake_failure, try_lock
+from .footer import FooterFields, encode_footer
+from .hashing import ContentHasher
+from .order import OrderCheck
+
+ROW_GROUP_ROWS = 122_880
+# pandera costs 3 to 4 ms per call whatever the size, so rows are validated eight row groups at a time.
+VALIDATED_ROWS = 8 * ROW_GROUP_ROWS
+TEMPORARY_PREFIX = ".part-0."
+TEMPORARY_SUFFIX = ".tmp"
+
+
+class FileStream:
+    """A temporary file next to its target, locked as long as it is written.
+
+    Args:
+        contract: contract of the rows.
+        target: final path; its folder exists.
+        files: operations of the operating system.
+    """
+
+    def __init__(self, contract: DatasetContract, target: Path, files: FileOperations) -> None:
+        self._contract = contract
+        self._target = target
+        self._files = files
+        self._temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = 0
+        self._hasher = ContentHasher(contract.arrow_schema)
+        self._order = OrderCheck(contract)
+        self._descriptor = -1
+        self._sink: pa.NativeFile | None = None
+        self._parquet: pq.ParquetWriter | None = None
+        try:
+            self._descriptor = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+            try_lock(self._descriptor)
+            self._sink = files.open_sink(self._temporary)
+            self._parquet = _open_parquet(self._sink, contract)
+        except OSError as error:
+            self.discard()
+            raise lake_failure(error, target, 0) from error
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows so far."""
+        return self._hasher.rows
+
+    def append(self, data: pa.Table | pa.RecordBatch) -> None:
+        """Add rows of any number; see :meth:`PartitionWriter.append`."""
+        for batch in _conform(data, self._contract):
+            self._order.check(batch)
+            self._hasher.update(batch)
+            self._pending.append(batch)
+            self._pending_rows += batch.num_rows
+        while self._pending_rows >= VALIDATED_ROWS:
+            self._flush(VALIDATED_ROWS)
+
+    def finish(self, fields: FooterFields) -> str:
+        """Write what is pending and the footer, reopen and verify, fsync; return the content hash."""
+        if self._pending_rows:
+            self._flush(self._pending_rows)
+        content_hash = self._hasher.hexdigest()
+        footer = encode_footer(self._contract, fields, self.rows, content_hash)
+        assert self._parquet is not None  # noqa: S101 finish is called once, before discard
+        assert self._sink is not None  # noqa: S101
+        try:
+            self._parquet.add_key_value_metadata(footer)
+            self._parquet.close()
+            self._sink.close()
+            self._verify(footer)
+            self._files.fsync(self._descriptor)
+        except OSError as error:
+            raise lake_failure(error, self._target, self._written_bytes()) from error
+        return content_hash
+
+    def publish(self) -> int:
+        """Rename the finished file onto its target and make the name durable; return the size in bytes."""
+        try:
+            size_bytes = os.fstat(self._descriptor).st_size
+            self._files.replace(self._temporary, self._target)
+            self._files.fsync_directory(self._target.parent)
+        except OSError as error:
+            raise lake_failure(error, self._target, self._written_bytes()) from error
+        self._release()
+        return size_bytes
+
+    def discard(self) -> None:
+        """Delete the temporary file, if it is still there, and let go of everything."""
+        if self._parquet is not None:
+            # Its destructor would write a footer into a file that is about to go, and fail on a full disk.
+            self._parquet.is_open = False
+        with contextlib.suppress(OSError):
+            self._temporary.unlink()
+        self._release()
+
+    def _release(self) -> None:
+        self._pending.clear()
+        if self._sink is not None:
+            with contextlib.suppress(OSError):
+                self._sink.close()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _flush(self, rows: int) -> None:
+        """Validate the first pending rows and write them as row groups."""
+        table = pa.Table.from_batches(self._pending, self._contract.arrow_schema)
+        rest = table.slice(rows)
+        table = table.slice(0, rows)
+        self._pending = rest.to_batches()
+        self._pending_rows -= rows
+        self._contract.validate(pl.DataFrame(pl.from_arrow(table)))
+        if not _row_groups_are_whole(table):
+            table = table.combine_chunks()
+        assert self._parquet is not None  # noqa: S101 rows arrive before discard
+        try:
+            for start in range(0, rows, ROW_GROUP_ROWS):
+                group = _with_canonical_dictionaries(table.slice(start, ROW_GROUP_ROWS))
+                self._parquet.write_table(group, row_group_size=ROW_GROUP_ROWS)
+        except OSError as error:
+            raise lake_failure(error, self._target, self._written_bytes()) from error
+
+    def _verify(self, footer: dict[str, str]) -> None:
+        """Reopen the closed file and compare what it says with what was written."""
+        try:
+            with pq.ParquetFile(str(self._temporary), page_checksum_verification=True) as stored:
+                metadata, schema = stored.metadata, stored.schema_arrow
+        except pa.ArrowException as error:
+            raise self._not_verified(str(error)) from error
+        if metadata.num_rows != self.rows:
+            raise self._not_verified(f"{metadata.num_rows} rows instead of {self.rows}")
+        if not schema.equals(self._contract.arrow_schema):
+            raise self._not_verified("other columns than the contract")
+        if any(metadata.metadata.get(key.encode()) != value.encode() for key, value in footer.items()):
+            raise self._not_verified("another footer")
+        if not self._order.statistics_agree(metadata):
+            raise self._not_verified("row groups out of order")
+
+    def _not_verified(self, found: str) -> LakeError:
+        return LakeError(
+            "E506",
+            f"{self._target}: the file just written reads back with {found}",
+            "the disk or a library stored something else than was written; the file was deleted, an older one is intact",
+            "tp config",
+        )
+
+    def _written_bytes(self) -> int:
+        try:
+            return os.fstat(self._descriptor).st_size
+        except OSError:
+            return 0
+
+
+def _open_parquet(sink: pa.NativeFile, contract: DatasetContract) -> pq.ParquetWriter:
+    names = contract.arrow_schema.names
+    return pq.ParquetWriter(
+        sink,
+        contract.arrow_schema,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=list(contract.dictionary_columns),
+        column_encoding=dict(contract.encodings),
+        # Extremes of text cost more than encoding it and nobody asks for them.
+        write_statistics=[field.name for field in contract.arrow_schema if not _is_text(field.type)],
+        write_page_index=True,
+        # A damaged page must not decode into wrong numbers; costs nothing measurable.
+        write_page_checksum=True,
+        # One page per column and row group instead of one per 20,000 rows: 15 % less CPU, 7 % smaller.
+        max_rows_per_page=ROW_GROUP_ROWS,
+        write_batch_size=16_384,
+        sorting_columns=[pq.SortingColumn(names.index(name)) for name in contract.sort_by],
+    )
+
+
+def _conform(data: pa.Table | pa.RecordBatch, contract: DatasetContract) -> list[pa.RecordBatch]:
+    """Return the batches of the data with exactly the contract's schema; values are never copied where types are equal."""
+    schema = contract.arrow_schema
+    batches = [data] if isinstance(data, pa.RecordBatch) else data.to_batches()
+    if data.schema.names != schema.names:
+        raise contract.schema_refusal({field.name: _polars_name(field.type) for field in data.schema})
+    return [_conform_batch(batch, contract) for batch in batches if batch.num_rows]
+
+
+def _conform_batch(batch: pa.RecordBatch, contract: DatasetContract) -> pa.RecordBatch:
+    arrays = []
+    for array, field in zip(batch.columns, contract.arrow_schema, strict=True):
+        if array.type.equals(field.type):
+            arrays.append(array)
+        elif _is_text(array.type) and _is_text(field.type):
+            arrays.append(_as_text(array, field.type))
+        else:
+            raise contract.schema_refusal({f.name: _polars_name(f.type) for f in batch.schema})
+    return pa.RecordBatch.from_arrays(arrays, schema=contract.arrow_schema)
+
+
+def _is_text(dtype: pa.DataType) -> bool:
+    """Tell whether a type holds text, in any of the layouts that polars and pyarrow use."""
+    if pa.types.is_dictionary(dtype):
+        return _is_text(dtype.value_type)
+    return bool(pa.types.is_string(dtype) or pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype))
+
+
+def _as_text(array: pa.Array, dtype: pa.DataType) -> pa.Array:
+    if not pa.types.is_dictionary(dtype):
+        return array.cast(dtype)
+    if not pa.types.is_dictionary(array.type):
+        return array.cast(dtype.value_type).dictionary_encode().cast(dtype)
+    return pa.DictionaryArray.from_arrays(array.indices.cast(dtype.index_type), array.dictionary.cast(dtype.value_type))
+
+
+def _polars_name(dtype: pa.DataType) -> str:
+    frame = pl.DataFrame(pl.from_arrow(pa.table({"column": pa.array([], dtype)})))
+    return str(frame.schema["column"])
+
+
+def _row_groups_are_whole(table: pa.Table) -> bool:
+    """Tell whether no row group is spread over several chunks: page borders would follow chunk borders."""
+    ends = itertools.accumulate(batch.num_rows for batch in table.to_batches())
+    return all(end % ROW_GROUP_ROWS == 0 or end == table.num_rows for end in ends)
+
+
+def _with_canonical_dictionaries(group: pa.Table) -> pa.Table:
+    """Give dictionary columns the values of this row group in order of appearance, whatever the caller's dictionary was."""
+    for index, field in enumerate(group.schema):
+        if not pa.types.is_dictionary(field.type):
+            continue
+        chunk = group.column(index).chunk(0)
+        if len(chunk.dictionary) > 1 or chunk.null_count:
+            canonical = chunk.cast(field.type.value_type).dictionary_encode().cast(field.type)
+            group = group.set_column(index, field, pa.chunked_array([canonical]))
+    return group

@@ -1,0 +1,13 @@
+"""Sessions: trade dates, their windows and their trading hours.
+
+Belongs here: calendars of exchanges, holidays, half days, overrides. Does not belong here: what an instrument is
+(``trading_platform.instruments``), which contract trades, Dagster partitions.
+"""
+
+from __future__ import annotations
+
+from .calendar import TradingCalendar, calendar_for, opened
+from .session import Session
+from .tables import calendar_names
+
+__all__ = ["Session", "TradingCalendar", "calendar_for", "calendar_names", "opened"]

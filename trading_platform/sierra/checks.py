@@ -1,0 +1,160 @@
+"""Judging a day of ticks by its facts.
+
+Belongs here: the data checks of ``ticks``, pure functions of facts. Does not belong here: measuring (``facts.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..lake import CheckResult, Json, Severity
+
+REJECTED_FRAC_MAX = 0.0001
+CROSSED_FRAC_WARN, CROSSED_FRAC_MAX = 0.001, 0.05
+ON_GRID_FRAC_MIN = 0.999
+VOLUME_SPLIT_FRAC_WARN = 0.01
+GAP_WARN_S = 30 * 60.0
+
+CHECKS: Mapping[str, str] = {
+    "rejects_below_limit": "At most 0.01 % of the records are refused (error).",
+    "time_order": "Time never decreases in file order (warning).",
+    "crossed_quotes": "Bid above ask at no more than 0.1 % of the rows (warning), 5 % (error).",
+    "on_tick_grid": "At least 99.9 % of the prices lie on the tick grid (error).",
+    "inside_trading_hours": "No row lies outside the trading hours of the session (warning).",
+    "session_gaps": "No silence of more than 30 minutes inside trading hours (warning).",
+    "volume_split": "Volume equals bid plus ask volume at 99 % of the rows (warning).",
+    "stray_records": "No records of other days lie between the records of this day (warning).",
+}
+
+
+def check_ticks(facts: Mapping[str, Json], *, session_over: bool) -> tuple[CheckResult, ...]:
+    """Judge a day.
+
+    Args:
+        facts: as the builder reports and ``measure`` recomputes them; empty for a day without a file or without a session.
+        session_over: False while the session may still add ticks: then the distance of the last tick to the close says nothing.
+
+    Returns:
+        One result per check; none without facts.
+    """
+    if not facts:
+        return ()
+    return (
+        _rejects(facts),
+        _time_order(facts),
+        _crossed(facts),
+        _grid(facts),
+        _outside_hours(facts),
+        _gaps(facts, session_over=session_over),
+        _volume_split(facts),
+        _strays(facts),
+    )
+
+
+def number(facts: Mapping[str, Json], name: str) -> float:
+    """Return a numeric fact; 0 if it is absent or null."""
+    value = facts.get(name)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _share(facts: Mapping[str, Json], name: str) -> float:
+    rows = number(facts, "rows")
+    return number(facts, name) / rows if rows else 0.0
+
+
+def _rejects(facts: Mapping[str, Json]) -> CheckResult:
+    rejected = number(facts, "rejected_rows")
+    total = number(facts, "rows") + rejected
+    share = rejected / total if total else 0.0
+    first = facts.get("first_reject")
+    return CheckResult(
+        "rejects_below_limit",
+        share <= REJECTED_FRAC_MAX,
+        Severity.ERROR,
+        f"{rejected:.0f} of {total:.0f} records refused ({share:.4%}), limit {REJECTED_FRAC_MAX:.2%}"
+        + (f"; first: {first}" if isinstance(first, str) else ""),
+        {"rejected_rows": int(rejected), "rejected_frac": share},
+    )
+
+
+def _time_order(facts: Mapping[str, Json]) -> CheckResult:
+    decreased = int(number(facts, "ts_decreased_rows"))
+    return CheckResult(
+        "time_order",
+        decreased == 0,
+        Severity.WARN,
+        f"time decreases at {decreased} rows, expected 0; they are kept in file order and flagged",
+        {"ts_decreased_rows": decreased},
+    )
+
+
+def _crossed(facts: Mapping[str, Json]) -> CheckResult:
+    share = _share(facts, "crossed_rows")
+    severity = Severity.ERROR if share > CROSSED_FRAC_MAX else Severity.WARN
+    return CheckResult(
+        "crossed_quotes",
+        share <= CROSSED_FRAC_WARN,
+        severity,
+        f"bid above ask at {share:.3%} of the rows, warning above {CROSSED_FRAC_WARN:.1%}, error above {CROSSED_FRAC_MAX:.0%}",
+        {"crossed_frac": share},
+    )
+
+
+def _grid(facts: Mapping[str, Json]) -> CheckResult:
+    share = 1.0 - _share(facts, "off_tick_rows")
+    return CheckResult(
+        "on_tick_grid",
+        share >= ON_GRID_FRAC_MIN,
+        Severity.ERROR,
+        f"{share:.3%} of the prices were on the tick grid, expected at least {ON_GRID_FRAC_MIN:.1%}",
+        {"on_grid_frac": share},
+    )
+
+
+def _outside_hours(facts: Mapping[str, Json]) -> CheckResult:
+    rows = int(number(facts, "outside_hours_rows"))
+    return CheckResult(
+        "inside_trading_hours",
+        rows == 0,
+        Severity.WARN,
+        f"{rows} rows lie outside trading hours, expected 0; they belong to this trade date and are kept",
+        {"outside_hours_rows": rows},
+    )
+
+
+def _gaps(facts: Mapping[str, Json], *, session_over: bool) -> CheckResult:
+    gaps = {
+        "largest_gap_s": number(facts, "largest_gap_s"),
+        "open_gap_s": number(facts, "open_gap_s"),
+        "close_gap_s": number(facts, "close_gap_s") if session_over else 0.0,
+    }
+    return CheckResult(
+        "session_gaps",
+        number(facts, "rows") > 0 and all(gap <= GAP_WARN_S for gap in gaps.values()),
+        Severity.WARN,
+        f"longest silence inside trading hours {gaps['largest_gap_s']:.0f} s at {facts.get('gap_at')}, "
+        f"{gaps['open_gap_s']:.0f} s after the open, {gaps['close_gap_s']:.0f} s before the close; limit {GAP_WARN_S:.0f} s",
+        gaps,
+    )
+
+
+def _volume_split(facts: Mapping[str, Json]) -> CheckResult:
+    share = _share(facts, "volume_split_rows")
+    return CheckResult(
+        "volume_split",
+        share <= VOLUME_SPLIT_FRAC_WARN,
+        Severity.WARN,
+        f"volume differs from bid plus ask volume at {share:.3%} of the rows, limit {VOLUME_SPLIT_FRAC_WARN:.0%}",
+        {"volume_split_frac": share},
+    )
+
+
+def _strays(facts: Mapping[str, Json]) -> CheckResult:
+    strays = int(number(facts, "stray_records"))
+    return CheckResult(
+        "stray_records",
+        strays == 0,
+        Severity.WARN,
+        f"{strays} records of other days lie between the records of this day, expected 0; each is stored with its own day",
+        {"stray_records": strays},
+    )

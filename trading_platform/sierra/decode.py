@@ -1,0 +1,469 @@
+"""Records to the columns of the ``ticks`` contract, and what is set aside.
+
+Belongs here: the meaning of a record: trade, quote, bar, damage; price, quote, side, bundle and flags of a trade. Does not belong here:
+which records form a day (``index.py``, ``ticks.py``) and storage.
+
+Source: Sierra Chart's intraday record: in a single-trade record Close is the price, High the ask, Low the bid, Open zero or a sweep
+sentinel, BidVolume the size hit by a seller, AskVolume the size lifted by a buyer. The side comes from the volumes alone: a price against a
+quote that is one event old names the wrong side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..errors import SourceError
+from .format import EPOCH_OFFSET_US, INT32_MAX, OPEN_FIRST_BITS, OPEN_LAST_BITS, Int64s, Records, Timing, judge_timing
+from .scid import BLOCK_RECORDS
+
+FLAG_TS_DECREASED = 1
+FLAG_OFF_TICK = 2
+FLAG_CROSSED = 4
+FLAG_VOLUME_SPLIT = 8
+
+# A float32 of an unscaled price such as 1.08505 is off by up to 6e-8 of its value, 0.0013 ticks of 0.00005 and below 0.01 ticks for every
+# price under 167,772 ticks; a twentieth of a tick is far from both that and from a price that is on no grid.
+GRID_TOLERANCE_TICKS = 0.05
+
+# The registry's band bounds the median of a day; one price is refused only when it is ten times further out, as damage and not as a move.
+BAND_SLACK = 10.0
+
+Float64s = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+class Verdict(IntEnum):
+    """What a record is; everything from ``TIMESTAMP_IMPLAUSIBLE`` on is a reject with that reason."""
+
+    TRADE = 0
+    QUOTE = 1
+    ZERO_RECORD = 2
+    OTHER_DAY = 3
+    TIMESTAMP_IMPLAUSIBLE = 4
+    TIMESTAMP_TORN = 5
+    LEGACY_DATE = 6
+    BAR_RECORD = 7
+    MALFORMED_RECORD = 8
+    PRICE_NOT_FINITE = 9
+    PRICE_ZERO = 10
+    PRICE_NEGATIVE = 11
+    PRICE_OUT_OF_BAND = 12
+    VOLUME_ZERO = 13
+    VOLUME_TOO_LARGE = 14
+
+    @property
+    def reason(self) -> str:
+        """Return the reason code stored in quarantine."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class PriceRule:
+    """How stored float32 prices of one file become prices in points.
+
+    Attributes:
+        price_scale: factor from the stored number to points.
+        tick_size: smallest price step in points.
+        price_band: credible range of the median, points.
+        allows_negative: True if prices below zero are legal.
+    """
+
+    price_scale: float
+    tick_size: float
+    price_band: tuple[float, float]
+    allows_negative: bool
+
+    @cached_property
+    def tick(self) -> Fraction:
+        """Return the tick size as the exact decimal that its shortest form shows."""
+        return Fraction(repr(self.tick_size))
+
+    @property
+    def ticks_per_stored(self) -> float:
+        """Return the factor from the stored number to ticks."""
+        return float(Fraction(repr(self.price_scale)) / self.tick)
+
+    @property
+    def tick_bounds(self) -> tuple[float, float]:
+        """Return the lowest and highest credible single price, in ticks."""
+        low, high = self.price_band
+        top = float(Fraction(high * BAND_SLACK) / self.tick)
+        return (-top, top) if self.allows_negative else (float(Fraction(low / BAND_SLACK) / self.tick), top)
+
+    def points(self, ticks: Float64s, out: Float64s) -> None:
+        """Convert whole ticks to points; exact: the result is the float64 nearest to the decimal price.
+
+        The tick is a fraction p/q of integers, so ticks * p is exact and one correctly rounded division by q gives the nearest
+        float64, which is what the literal ``1.08505`` is. ``ticks * 0.00005`` would be off by one unit in the last place now and then.
+        """
+        numerator, denominator = self._tick_ratio
+        if numerator != 1.0:
+            np.multiply(ticks, numerator, out=out)
+            ticks = out
+        np.divide(ticks, denominator, out=out)
+
+    @cached_property
+    def _tick_ratio(self) -> tuple[float, float]:
+        return float(self.tick.numerator), float(self.tick.denominator)
+
+
+@dataclass
+class TickColumns:
+    """Columns of a row group that is being filled; all have the same capacity.
+
+    Attributes:
+        ts_us: int64, epoch microseconds UTC, counter digits kept.
+        price, bid, ask: float64 points.
+        bid_null, ask_null: True where there is no quote; None as long as there is one everywhere.
+        volume: int32 contracts. side: int8 +1 buyer, -1 seller, 0 unknown. bundle: uint8 1 first, 2 last leg of a sweep. flags: uint8.
+        rows: filled rows.
+    """
+
+    ts_us: Int64s
+    price: Float64s
+    bid: Float64s
+    ask: Float64s
+    volume: NDArray[np.int32]
+    side: NDArray[np.int8]
+    bundle: NDArray[np.uint8]
+    flags: NDArray[np.uint8]
+    bid_null: Bools | None = None
+    ask_null: Bools | None = None
+    rows: int = 0
+
+    @classmethod
+    def empty(cls, capacity: int) -> TickColumns:
+        """Allocate columns in Arrow's memory pool, to which they are handed without copying.
+
+        Every row group gets its own. The pool keeps freed memory, whereas malloc returns blocks of this size to the system and the page
+        faults of taking them again cost as much as decoding.
+        """
+
+        def column(dtype: type[np.generic]) -> Any:
+            return np.frombuffer(pa.allocate_buffer(capacity * np.dtype(dtype).itemsize), dtype)
+
+        floats = (column(np.float64), column(np.float64), column(np.float64))
+        small = (column(np.int32), column(np.int8), column(np.uint8), column(np.uint8))
+        return cls(column(np.int64), *floats, *small)
+
+    @property
+    def capacity(self) -> int:
+        """Return how many rows fit."""
+        return len(self.ts_us)
+
+
+@dataclass(frozen=True)
+class RejectedRows:
+    """Records of one block that are no trades.
+
+    Attributes:
+        records: the records as stored.
+        verdicts: uint8 ``Verdict`` of each.
+        seq_before: uint32, clean rows before it in the partition.
+        first_record: file index of the first of them.
+    """
+
+    records: Records
+    verdicts: NDArray[np.uint8]
+    seq_before: NDArray[np.uint32]
+    first_record: int
+
+
+@dataclass
+class _Scratch:
+    """Reused block-sized buffers: fresh ones would double the decoding time by page faults."""
+
+    dt: Int64s = field(default_factory=lambda: np.empty(BLOCK_RECORDS, np.int64))
+    bits: NDArray[np.uint32] = field(default_factory=lambda: np.empty(BLOCK_RECORDS, np.uint32))
+    counts: NDArray[np.uint32] = field(default_factory=lambda: np.empty((4, BLOCK_RECORDS), np.uint32))
+    floats: Float64s = field(default_factory=lambda: np.empty((4, BLOCK_RECORDS), np.float64))
+    split: NDArray[np.uint32] = field(default_factory=lambda: np.empty(BLOCK_RECORDS, np.uint32))
+
+
+class TickDecoder:
+    """Decodes the records of one partition, block by block in file order.
+
+    Args:
+        path: the file, for errors.
+        rule: prices of the file.
+        start_us: first instant of the window, epoch microseconds UTC.
+        end_us: first instant after it. A plausible time outside the window is an ``OTHER_DAY`` record: never decoded, never rejected.
+        latest: largest plausible DateTime, Sierra microseconds.
+
+    Attributes:
+        rows: clean rows so far.
+        quote_rows: quote-only records so far; they are no trades and are counted only.
+        other_day_rows: records outside the window so far.
+        rejected: rejects so far by reason code.
+        first_reject: file index and reason of the first reject; None if there is none.
+    """
+
+    def __init__(self, path: Path, rule: PriceRule, start_us: int, end_us: int, latest: int) -> None:
+        self.path = path
+        self.rule = rule
+        self.rows = 0
+        self.quote_rows = 0
+        self.other_day_rows = 0
+        self.rejected: dict[str, int] = {}
+        self.first_reject: tuple[int, str] | None = None
+        self._window = (start_us + EPOCH_OFFSET_US, end_us + EPOCH_OFFSET_US)
+        self._latest = latest
+        self._factor = rule.ticks_per_stored
+        self._bounds = rule.tick_bounds
+        self._scratch = _Scratch()
+        self._last_ts: int | None = None
+
+    def decode(
+        self, records: Records, first_record: int, out: TickColumns, *, damaged: bool = False
+    ) -> RejectedRows | None:
+        """Append the trades among ``records`` to ``out``.
+
+        Args:
+            records: at most ``BLOCK_RECORDS``, and not more than ``out`` has room for.
+            first_record: file index of the first one, for errors.
+            out: filled from ``out.rows`` on.
+            damaged: True for a bad run of the index: none of its records is a trade.
+
+        Returns:
+            What must go to quarantine; None if nothing.
+
+        Raises:
+            SourceError: E208 a zero record.
+        """
+        if not damaged and self._append(records, out):
+            return None
+        verdicts = self._judge(records, damaged=damaged)
+        zero = np.flatnonzero(verdicts == Verdict.ZERO_RECORD)
+        if len(zero):
+            raise zero_record(self.path, first_record + int(zero[0]))
+        trades = verdicts == Verdict.TRADE
+        before = self.rows
+        if trades.any() and not self._append(np.ascontiguousarray(records[trades]), out):
+            raise AssertionError(
+                "Expected every record judged a trade to decode"
+            )  # the two paths disagree: a defect, not data
+        self.quote_rows += int(np.count_nonzero(verdicts == Verdict.QUOTE))
+        self.other_day_rows += int(np.count_nonzero(verdicts == Verdict.OTHER_DAY))
+        bad = np.flatnonzero(verdicts >= Verdict.TIMESTAMP_IMPLAUSIBLE)
+        if not len(bad):
+            return None
+        seq_before = (before + np.cumsum(trades))[bad].astype(np.uint32)
+        for verdict, count in zip(*np.unique(verdicts[bad], return_counts=True), strict=True):
+            reason = Verdict(int(verdict)).reason
+            self.rejected[reason] = self.rejected.get(reason, 0) + int(count)
+        first = first_record + int(bad[0])
+        if self.first_reject is None:
+            self.first_reject = (first, Verdict(int(verdicts[bad[0]])).reason)
+        return RejectedRows(records[bad], verdicts[bad], seq_before, first)
+
+    def _append(self, records: Records, out: TickColumns) -> bool:
+        """Decode records that are all trades; False, with nothing changed, if one of them is not."""
+        n, scratch = len(records), self._scratch
+        dt, bits = scratch.dt[:n], scratch.bits[:n]
+        num_trades, total, bid_volume, ask_volume = scratch.counts[:, :n]
+        np.copyto(dt, records["dt"])
+        np.copyto(bits, records["open"].view(np.uint32))
+        np.copyto(num_trades, records["num_trades"])
+        np.copyto(total, records["total_volume"])
+        np.copyto(bid_volume, records["bid_volume"])
+        np.copyto(ask_volume, records["ask_volume"])
+        stored, ticks, bid_ticks, ask_ticks = scratch.floats[:, :n]
+        np.copyto(stored, records["close"])
+        stored *= self._factor
+        np.rint(stored, out=ticks)
+        if not self._all_trades(dt, bits, scratch.counts[:, :n], ticks):
+            return False
+
+        here = slice(out.rows, out.rows + n)
+        np.subtract(dt, EPOCH_OFFSET_US, out=out.ts_us[here])
+        self.rule.points(ticks, out.price[here])
+        out.volume[here] = total
+        np.subtract((ask_volume > 0).view(np.int8), (bid_volume > 0).view(np.int8), out=out.side[here])
+        _bundles(bits, out.bundle[here])
+        flags = out.flags[here]
+        flags[:] = 0
+        self._flag_decreases(dt, flags)
+        stored -= ticks
+        np.abs(stored, out=stored)
+        if stored.max() > GRID_TOLERANCE_TICKS:
+            flags[stored > GRID_TOLERANCE_TICKS] |= FLAG_OFF_TICK
+        bid_null = self._quote(records["low"], bid_ticks, out.bid[here])
+        ask_null = self._quote(records["high"], ask_ticks, out.ask[here])
+        crossed = bid_ticks > ask_ticks
+        if bid_null is not None or ask_null is not None:
+            _mark_nulls(out, here, bid_null, ask_null)
+            crossed &= ~(_or_none(bid_null, n) | _or_none(ask_null, n))
+        if crossed.any():
+            flags[crossed] |= FLAG_CROSSED
+        split = scratch.split[:n]
+        np.add(bid_volume, ask_volume, out=split)
+        if not np.array_equal(split, total):
+            flags[split != total] |= FLAG_VOLUME_SPLIT
+        out.rows += n
+        self.rows += n
+        return True
+
+    def _all_trades(self, dt: Int64s, bits: NDArray[np.uint32], counts: NDArray[np.uint32], ticks: Float64s) -> bool:
+        """Tell whether every record is a trade inside the window; a NaN price fails every comparison."""
+        num_trades, total, bid_volume, ask_volume = counts
+        start, end = self._window
+        low, high = self._bounds
+        return bool(
+            dt.min() >= start
+            and dt.max() < end
+            and num_trades.min() == 1
+            and num_trades.max() == 1
+            and total.min() >= 1
+            and total.max() <= INT32_MAX
+            and bid_volume.max() <= INT32_MAX
+            and ask_volume.max() <= INT32_MAX
+            and ticks.min() >= low
+            and ticks.max() <= high
+            and (low > 0 or bool(ticks.all()))
+            and _opens_are_trades(bits)
+        )
+
+    def _flag_decreases(self, dt: Int64s, flags: NDArray[np.uint8]) -> None:
+        if self._last_ts is not None and dt[0] < self._last_ts:
+            flags[0] |= FLAG_TS_DECREASED
+        decreased = dt[1:] < dt[:-1]
+        if decreased.any():
+            flags[1:][decreased] |= FLAG_TS_DECREASED
+        self._last_ts = int(dt[-1])
+
+    def _quote(self, stored: NDArray[np.float32], ticks: Float64s, out: Float64s) -> Bools | None:
+        """Convert one side's quotes; returns where there is none (zero, not finite, beyond any credible price)."""
+        low, high = self._bounds
+        np.copyto(ticks, stored)
+        ticks *= self._factor
+        np.rint(ticks, out=ticks)
+        null: Bools | None = None
+        if not (ticks.min() >= low and ticks.max() <= high and (low > 0 or bool(ticks.all()))):
+            null = ~((ticks >= low) & (ticks <= high)) | (ticks == 0)
+            ticks[null] = 0.0
+        self.rule.points(ticks, out)
+        return null
+
+    def _judge(self, records: Records, *, damaged: bool) -> NDArray[np.uint8]:
+        """Return the ``Verdict`` of every record; where several fit, the first in the order of the enumeration's rejects."""
+        verdicts: NDArray[np.uint8] = np.full(
+            len(records), Verdict.TIMESTAMP_TORN if damaged else Verdict.TRADE, np.uint8
+        )
+        if not damaged:
+            self._judge_content(records, verdicts)
+        dt: Int64s = np.ascontiguousarray(records["dt"])
+        if not damaged:
+            start, end = self._window
+            verdicts[(dt < start) | (dt >= end)] = Verdict.OTHER_DAY
+        timing = judge_timing(records, self._latest)
+        verdicts[timing == Timing.IMPLAUSIBLE] = Verdict.TIMESTAMP_IMPLAUSIBLE
+        verdicts[timing == Timing.LEGACY_DATE] = Verdict.LEGACY_DATE
+        verdicts[timing == Timing.ZERO_RECORD] = Verdict.ZERO_RECORD
+        return verdicts
+
+    def _judge_content(self, records: Records, verdicts: NDArray[np.uint8]) -> None:
+        """Write verdicts by content; later assignments win, so the most telling ones come last."""
+        low, high = self._bounds
+        total, bid_volume, ask_volume = (records[name] for name in ("total_volume", "bid_volume", "ask_volume"))
+        verdicts[total == 0] = Verdict.VOLUME_ZERO
+        verdicts[(total > INT32_MAX) | (bid_volume > INT32_MAX) | (ask_volume > INT32_MAX)] = Verdict.VOLUME_TOO_LARGE
+        with np.errstate(invalid="ignore", over="ignore"):
+            ticks = np.rint(records["close"].astype(np.float64) * self._factor)
+        verdicts[~((ticks >= low) & (ticks <= high))] = Verdict.PRICE_OUT_OF_BAND
+        if not self.rule.allows_negative:
+            verdicts[records["close"] < 0] = Verdict.PRICE_NEGATIVE
+        verdicts[ticks == 0] = Verdict.PRICE_ZERO
+        verdicts[~np.isfinite(records["close"])] = Verdict.PRICE_NOT_FINITE
+        kinds = record_kinds(records)
+        verdicts[kinds == RecordKind.QUOTE] = Verdict.QUOTE
+        verdicts[kinds == RecordKind.BAR] = Verdict.BAR_RECORD
+        verdicts[kinds == RecordKind.MALFORMED] = Verdict.MALFORMED_RECORD
+
+
+class RecordKind(IntEnum):
+    """What a record was written as."""
+
+    TRADE = 0
+    QUOTE = 1
+    BAR = 2
+    MALFORMED = 3
+    EMPTY = 4
+
+
+def record_kinds(records: Records) -> NDArray[np.uint8]:
+    """Classify records by Sierra Chart's rules, in their order: empty, quote, single trade, else bar.
+
+    Returns:
+        uint8 array of ``RecordKind``. A record that is neither a trade nor a possible bar (open and close within low and high, at least
+        one trade, volume not below the number of trades) is malformed: damage must not be reported as a setting.
+    """
+    bits = np.ascontiguousarray(records["open"]).view(np.uint32)
+    opens: NDArray[np.float32] = records["open"]
+    high, low, close, total = records["high"], records["low"], records["close"], records["total_volume"]
+    single = records["num_trades"] == 1
+    kinds: NDArray[np.uint8] = np.full(len(records), RecordKind.MALFORMED, np.uint8)
+    # Comparisons with NaN are False, so a bar with a NaN is malformed.
+    inside = (low <= opens) & (opens <= high) & (low <= close) & (close <= high) & np.isfinite(high) & np.isfinite(low)
+    kinds[inside & (records["num_trades"] >= 1) & (total >= records["num_trades"])] = RecordKind.BAR
+    kinds[single & ((opens == 0) | (bits == OPEN_FIRST_BITS) | (bits == OPEN_LAST_BITS))] = RecordKind.TRADE
+    kinds[single & (total == 0) & (opens == 0) & (high != 0) & (low != 0)] = RecordKind.QUOTE
+    empty = (
+        (records["dt"] == 0)
+        & (close == 0)
+        & (high == 0)
+        & (low == 0)
+        & (opens == 0)
+        & (total == 0)
+        & (records["num_trades"] == 0)
+    )
+    kinds[empty] = RecordKind.EMPTY
+    return kinds
+
+
+def zero_record(path: Path, index: int) -> SourceError:
+    """Return the error for a zero record between good ones."""
+    return SourceError(
+        "E208",
+        f"{path.name}, record {index}: all 40 bytes are zero, and good records follow",
+        "a write was lost (crash, full disk, broken copy); the day cannot be trusted, other days of the file are not affected: let Sierra "
+        "Chart download the day again",
+        f"tp sierra inspect {path}",
+    )
+
+
+def _opens_are_trades(bits: NDArray[np.uint32]) -> bool:
+    odd = int(np.count_nonzero(bits))
+    if odd == 0:
+        return True
+    return odd == int(np.count_nonzero(bits == OPEN_FIRST_BITS)) + int(np.count_nonzero(bits == OPEN_LAST_BITS)) + int(
+        np.count_nonzero(bits == 0x80000000)  # minus zero is zero
+    )
+
+
+def _bundles(bits: NDArray[np.uint32], out: NDArray[np.uint8]) -> None:
+    np.equal(bits, OPEN_FIRST_BITS, out=out.view(np.bool_))
+    out[bits == OPEN_LAST_BITS] = 2
+
+
+def _mark_nulls(out: TickColumns, here: slice, bid_null: Bools | None, ask_null: Bools | None) -> None:
+    if bid_null is not None:
+        if out.bid_null is None:
+            out.bid_null = np.zeros(out.capacity, np.bool_)
+        out.bid_null[here] = bid_null
+    if ask_null is not None:
+        if out.ask_null is None:
+            out.ask_null = np.zeros(out.capacity, np.bool_)
+        out.ask_null[here] = ask_null
+
+
+def _or_none(null: Bools | None, n: int) -> Bools:
+    return np.zeros(n, np.bool_) if null is None else null

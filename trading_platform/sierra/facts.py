@@ -1,0 +1,237 @@
+"""What is measured about a day of ticks, from its columns alone.
+
+Belongs here: sums, counts, gaps and the preview, accumulated row group by row group, so that the same code serves the build and the later
+measurement of a stored file. Does not belong here: judging (``checks.py``) and what only the source knows (quotes, rejects, strays).
+
+All results are exact or order-independent: money is summed in whole ticks times contracts as integers, so reruns give the same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..lake.building import Json, Preview
+from ..sessions import Session
+from .decode import (
+    FLAG_CROSSED,
+    FLAG_OFF_TICK,
+    FLAG_TS_DECREASED,
+    FLAG_VOLUME_SPLIT,
+    Bools,
+    Float64s,
+    PriceRule,
+)
+from .format import Int64s, instant_of, us_of
+
+PREVIEW_BUCKETS = 96
+_FLAG_FACTS = {
+    FLAG_TS_DECREASED: "ts_decreased_rows",
+    FLAG_OFF_TICK: "off_tick_rows",
+    FLAG_CROSSED: "crossed_rows",
+    FLAG_VOLUME_SPLIT: "volume_split_rows",
+}
+
+
+@dataclass(frozen=True)
+class TickChunk:
+    """Some rows of a partition in order; null masks are None where every row has a quote."""
+
+    ts_us: Int64s
+    price: Float64s
+    volume: NDArray[np.int32]
+    side: NDArray[np.int8]
+    bundle: NDArray[np.uint8]
+    flags: NDArray[np.uint8]
+    bid_null: Bools | None
+    ask_null: Bools | None
+
+
+class FactCounter:
+    """Accumulates facts over the chunks of one day.
+
+    Args:
+        session: trading hours of the day; an open one.
+        rule: tick size of the prices.
+    """
+
+    def __init__(self, session: Session, rule: PriceRule) -> None:
+        if session.opens_at is None or session.closes_at is None:
+            raise ValueError(f"Expected an open session, was {session}")
+        self._opens, self._closes = us_of(session.opens_at), us_of(session.closes_at)
+        self._breaks = [(us_of(start), us_of(end)) for start, end in session.breaks]
+        self._tick = rule.tick
+        self._counts = dict.fromkeys(
+            (*_FLAG_FACTS.values(), "bundle_first_rows", "bundle_last_rows", "bid_null_rows", "ask_null_rows"), 0
+        )
+        self._rows = self._outside = 0
+        self._volume = self._unknown = self._delta = self._notional_ticks = 0
+        self._first_us = self._last_us = 0
+        self._price_min, self._price_max = np.inf, -np.inf
+        self._gap_us = 0
+        self._gap_at: int | None = None
+        self._preview = _PreviewCounter(self._opens, self._closes)
+        self._scratch = np.empty((2, 0), np.int64)
+
+    def add(self, chunk: TickChunk) -> None:
+        """Take the next rows into account."""
+        rows = len(chunk.ts_us)
+        if rows == 0:
+            return
+        if rows > self._scratch.shape[1]:
+            self._scratch = np.empty((2, rows), np.int64)
+        first, last = int(chunk.ts_us.min()), int(chunk.ts_us.max())
+        self._add_counts(chunk)
+        forward = self._forward(chunk, last)
+        self._add_gaps(forward)
+        self._outside += self._outside_hours(chunk.ts_us, first, last)
+        self._preview.add(forward, chunk.price, chunk.volume)
+        self._add_amounts(chunk)
+        self._first_us = first if self._rows == 0 else min(first, self._first_us)
+        self._last_us = last if self._rows == 0 else max(last, self._last_us)
+        self._rows += rows
+
+    def facts(self) -> dict[str, Json]:
+        """Return the facts; times are ISO 8601 UTC with microseconds, null where there are no rows."""
+        known = (self._volume - self._unknown, self._delta)
+        some = self._rows > 0
+        return {
+            "rows": self._rows,
+            "volume_sum": self._volume,
+            "buy_volume": (known[0] + known[1]) // 2,
+            "sell_volume": (known[0] - known[1]) // 2,
+            "unknown_volume": self._unknown,
+            "notional": float(self._notional_ticks * self._tick),
+            "price_min": float(self._price_min) if some else None,
+            "price_max": float(self._price_max) if some else None,
+            "first_ts": _iso(self._first_us) if some else None,
+            "last_ts": _iso(self._last_us) if some else None,
+            "open_gap_s": self._trading_us(self._opens, self._first_us) / 1e6 if some else None,
+            "close_gap_s": self._trading_us(self._last_us, self._closes) / 1e6 if some else None,
+            "largest_gap_s": self._gap_us / 1e6,
+            "gap_at": None if self._gap_at is None else _iso(self._gap_at),
+            "outside_hours_rows": self._outside,
+            **self._counts,
+        }
+
+    def preview(self) -> Preview:
+        """Return the picture of the day."""
+        return self._preview.preview()
+
+    def _add_amounts(self, chunk: TickChunk) -> None:
+        self._volume += int(chunk.volume.sum(dtype=np.int64))
+        signed = np.multiply(chunk.volume, chunk.side, out=self._buffer(0, np.int32)[: len(chunk.volume)])
+        self._delta += int(signed.sum(dtype=np.int64))
+        unknown = chunk.side == 0
+        if unknown.any():
+            self._unknown += int(chunk.volume[unknown].sum(dtype=np.int64))
+        self._price_min = min(self._price_min, float(chunk.price.min()))
+        self._price_max = max(self._price_max, float(chunk.price.max()))
+        # Whole ticks times contracts: below 2**53 for any real row group, so the float sum is an exact integer whatever its order.
+        ticks = np.multiply(chunk.price, float(1 / self._tick), out=self._buffer(1, np.float64)[: len(chunk.price)])
+        np.rint(ticks, out=ticks)
+        np.multiply(ticks, chunk.volume, out=ticks)
+        self._notional_ticks += int(ticks.sum())
+
+    def _buffer(self, row: int, dtype: type[np.generic]) -> Any:
+        """Return reused memory: fresh arrays of this size cost more in page faults than the sums they hold."""
+        return self._scratch[row].view(dtype)
+
+    def _add_counts(self, chunk: TickChunk) -> None:
+        if chunk.flags.any():
+            for bit, name in _FLAG_FACTS.items():
+                self._counts[name] += int(np.count_nonzero(chunk.flags & bit))
+        self._counts["bundle_first_rows"] += int(np.count_nonzero(chunk.bundle == 1))
+        self._counts["bundle_last_rows"] += int(np.count_nonzero(chunk.bundle == 2))
+        for name, null in (("bid_null_rows", chunk.bid_null), ("ask_null_rows", chunk.ask_null)):
+            self._counts[name] += 0 if null is None else int(np.count_nonzero(null))
+
+    def _forward(self, chunk: TickChunk, last: int) -> Int64s:
+        """Return times that never decrease: a late record must neither open a gap nor upset a binary search."""
+        late = self._rows > 0 and int(chunk.ts_us[0]) < self._last_us
+        if not late and last == int(chunk.ts_us[-1]) and not (chunk.flags & FLAG_TS_DECREASED).any():
+            return chunk.ts_us
+        forward: Int64s = np.maximum.accumulate(chunk.ts_us)
+        return np.maximum(forward, self._last_us) if late else forward
+
+    def _add_gaps(self, forward: Int64s) -> None:
+        if self._rows:
+            self._consider_gap(self._last_us, int(forward[0]))
+        if len(forward) == 1:
+            return
+        gaps = np.subtract(forward[1:], forward[:-1], out=self._buffer(0, np.int64)[: len(forward) - 1])
+        longest = int(gaps.argmax())
+        if int(gaps[longest]) <= self._gap_us:
+            return
+        self._consider_gap(int(forward[longest]), int(forward[longest + 1]))
+        # Only a gap that spans a break is shorter in trading time than on the clock; then a shorter one may win.
+        longer = np.flatnonzero(gaps > self._gap_us)
+        for at in longer[np.argsort(-gaps[longer], kind="stable")].tolist():
+            if int(gaps[at]) <= self._gap_us:
+                break
+            self._consider_gap(int(forward[at]), int(forward[at + 1]))
+
+    def _consider_gap(self, start: int, end: int) -> None:
+        length = self._trading_us(start, end)
+        if length > self._gap_us:
+            self._gap_us, self._gap_at = length, start
+
+    def _trading_us(self, start: int, end: int) -> int:
+        """Return how much of ``[start, end)`` lies inside trading hours."""
+        start, end = max(start, self._opens), min(end, self._closes)
+        if start >= end:
+            return 0
+        return end - start - sum(max(0, min(end, stop) - max(start, begin)) for begin, stop in self._breaks)
+
+    def _outside_hours(self, ts_us: Int64s, first: int, last: int) -> int:
+        outside = 0
+        if first < self._opens or last >= self._closes:
+            outside += int(np.count_nonzero((ts_us < self._opens) | (ts_us >= self._closes)))
+        for begin, end in self._breaks:
+            if first < end and last >= begin:
+                outside += int(np.count_nonzero((ts_us >= begin) & (ts_us < end)))
+        return outside
+
+
+class _PreviewCounter:
+    """Equal time buckets over the trading hours, filled by binary search of their edges."""
+
+    def __init__(self, start_us: int, end_us: int) -> None:
+        self._start, self._step = start_us, -((start_us - end_us) // PREVIEW_BUCKETS)
+        self._edges: Int64s = start_us + self._step * np.arange(PREVIEW_BUCKETS + 1, dtype=np.int64)
+        self._price: Float64s = np.full(PREVIEW_BUCKETS, np.nan)
+        self._volume: Int64s = np.zeros(PREVIEW_BUCKETS, np.int64)
+
+    def add(self, forward: Int64s, price: Float64s, volume: NDArray[np.int32]) -> None:
+        at = np.searchsorted(forward, self._edges)
+        filled = np.flatnonzero(at[1:] > at[:-1])
+        if len(filled) == 0:
+            return
+        self._price[filled] = price[at[filled + 1] - 1]
+        within = volume[at[filled[0]] : at[filled[-1] + 1]]
+        self._volume[filled] += np.add.reduceat(within, at[filled] - at[filled[0]], dtype=np.int64)
+
+    def preview(self) -> Preview:
+        return Preview(self._start, self._step, self._price, self._volume)
+
+
+def _iso(us: int) -> str:
+    return instant_of(us).isoformat(timespec="microseconds")
+
+
+def chunk_of(columns: Any) -> TickChunk:
+    """Return the rows of ``TickColumns`` or of anything with the same attributes as a chunk."""
+    rows = columns.rows
+    return TickChunk(
+        columns.ts_us[:rows],
+        columns.price[:rows],
+        columns.volume[:rows],
+        columns.side[:rows],
+        columns.bundle[:rows],
+        columns.flags[:rows],
+        None if columns.bid_null is None else columns.bid_null[:rows],
+        None if columns.ask_null is None else columns.ask_null[:rows],
+    )

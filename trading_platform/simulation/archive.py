@@ -1,0 +1,182 @@
+"""The demo: a folder of ``.scid`` files as a Sierra Chart user with ES and MNQ would have it.
+
+Belongs here: which contracts, dates and volumes the demo shows. Does not belong here: how a market moves
+(``market.py``), how a file is laid out (``scid.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ..instruments import Contract, Instrument, Registry, RollTable, RollWindow, SierraSymbology
+from ..sessions import Session, calendar_for
+from .market import SimulatedMarket
+from .scid import HEADER_BYTES, RECORD_BYTES, Records, scid_records, write_scid
+
+DEMO_ROOTS: Final = ("ES", "MNQ")
+
+DEMO_DATES: Final[tuple[date, ...]] = (
+    *(date(2025, 3, day) for day in (5, 6, 7)),  # standard time
+    *(date(2025, 3, day) for day in (10, 11, 12, 13, 14)),  # daylight time since Sunday the 9th
+    *(date(2025, 3, day) for day in (17, 18, 19)),  # Monday the 17th: M25 takes over from H25
+    date(2025, 4, 17),
+    date(2025, 4, 18),  # Good Friday, closed
+    date(2025, 5, 26),  # Memorial Day, a half day
+)
+"""Trade dates of the demo: a clock change, a roll, a holiday and a half day."""
+
+_START_PRICES: Final = {"ES": 5_850.0, "MNQ": 20_600.0}  # near the market of early March 2025
+_FILE_STYLE: Final = "fut"
+_OVERLAP_STEEPNESS: Final = 1.5  # two weekdays before the roll the next contract has a tenth of the volume
+_MINIMUM_SHARE: Final = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class DemoFile:
+    """One file of the demo.
+
+    Attributes:
+        path: where it lies.
+        root: symbol of the instrument, e.g. ``MNQ``.
+        contract: e.g. ``MNQH25``.
+        rows_by_trade_date: records of each trade date in file order; quote-only records are counted too.
+    """
+
+    path: Path
+    root: str
+    contract: str
+    rows_by_trade_date: tuple[tuple[date, int], ...]
+
+    @property
+    def rows(self) -> int:
+        """Return the number of records."""
+        return sum(rows for _, rows in self.rows_by_trade_date)
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the size of the file."""
+        return HEADER_BYTES + self.rows * RECORD_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class DemoArchive:
+    """What ``write_demo_archive`` has written.
+
+    Attributes:
+        directory: the folder, usable as a Sierra Chart data folder.
+        files: one per contract.
+        trade_dates: all dates of the demo, the closed one included.
+    """
+
+    directory: Path
+    files: tuple[DemoFile, ...]
+    trade_dates: tuple[date, ...]
+
+    @property
+    def rows(self) -> int:
+        """Return the number of records in all files."""
+        return sum(file.rows for file in self.files)
+
+
+def write_demo_archive(
+    directory: Path,
+    registry: Registry,
+    rolls: RollTable,
+    *,
+    trade_dates: Sequence[date] = DEMO_DATES,
+    ticks_per_full_day: int = 60_000,
+    seed: int = 20_250_317,
+) -> DemoArchive:
+    """Write the demo's files for ES and MNQ, each with the contracts that are front on any of the dates.
+
+    The same arguments give the same bytes; a file that has them already is left alone.
+
+    Args:
+        directory: created if needed; files of other names are not touched.
+        registry: gives tick sizes, calendars and the price scale of ``ESH25_FUT_CME`` style names.
+        rolls: says which contract is front on a date.
+        trade_dates: ascending; closed dates are allowed and get no records.
+        ticks_per_full_day: rows per instrument on a full day, about, summed over its contracts.
+        seed: of the market.
+
+    Raises:
+        ConfigurationError: the registry does not know ES or MNQ.
+        OSError: the disk refuses.
+    """
+    files: list[DemoFile] = []
+    for root in DEMO_ROOTS:
+        market = SimulatedMarket(
+            seed, registry.get(root), _START_PRICES[root], ticks_per_full_day, base_date=DEMO_DATES[0]
+        )
+        sessions = [calendar_for(market.instrument.calendar).session(day) for day in trade_dates]
+        windows = rolls.windows(root, trade_dates[0], trade_dates[-1])
+        files += [_write_contract(directory, market, window.contract, sessions, windows) for window in windows]
+    return DemoArchive(directory, tuple(files), tuple(trade_dates))
+
+
+def activity_share(contract: Contract, trade_date: date, windows: Sequence[RollWindow]) -> float:
+    """Return a contract's part of the activity on one date.
+
+    Activity moves to the next contract over about five weekdays around the roll; a contract that is not front yet
+    trades a little, one that has expired (third Friday of its month) not at all.
+
+    Args:
+        contract: the contract asked about.
+        trade_date: the date asked about.
+        windows: the contracts of the archive with the dates on which they are front, ascending.
+    """
+    if trade_date > _third_friday(contract.expiry_month):
+        return 0.0
+    share = 1.0
+    for window in windows[1:]:
+        weekdays_since_roll = int(np.busday_count(window.first_trade_date, trade_date))
+        moved = 1 / (1 + math.exp(-_OVERLAP_STEEPNESS * (weekdays_since_roll + 0.5)))
+        share *= max(moved if contract >= window.contract else 1.0 - moved, _MINIMUM_SHARE)
+    return share
+
+
+def _write_contract(
+    directory: Path,
+    market: SimulatedMarket,
+    contract: Contract,
+    sessions: Sequence[Session],
+    windows: Sequence[RollWindow],
+) -> DemoFile:
+    """Write one contract's file."""
+    instrument = market.instrument
+    symbology = _symbology(instrument)
+    price_scale = symbology.price_scales[_FILE_STYLE]  # 0.01: names of this style store prices x 100
+    rows: list[tuple[date, int]] = []
+
+    def chunks() -> Iterator[Records]:
+        for session in sessions:
+            share = activity_share(contract, session.trade_date, windows)
+            if not session.is_open or share == 0.0:
+                continue
+            ticks = market.ticks(session, contract, activity_share=share)
+            rows.append((session.trade_date, ticks.rows))
+            yield scid_records(ticks, instrument.tick_size, price_scale)
+
+    path = directory / f"{contract.symbol}_FUT_{symbology.exchange}.scid"
+    write_scid(path, chunks(), keep_identical=True)
+    return DemoFile(path, instrument.symbol, contract.symbol, tuple(rows))
+
+
+def _symbology(instrument: Instrument) -> SierraSymbology:
+    """Return how Sierra Chart names the instrument."""
+    if instrument.sierra is None:
+        raise ValueError(f"Expected an instrument with Sierra Chart files, was {instrument.symbol}")
+    return instrument.sierra
+
+
+def _third_friday(month: date) -> date:
+    """Return the last trading day of an equity-index contract."""
+    first = month.replace(day=1)
+    return first + timedelta(days=(4 - first.weekday()) % 7 + 14)
