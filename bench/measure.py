@@ -29,6 +29,27 @@ _TOUCH_NEEDS_BYTES = 8_000_000_000
 
 
 @dataclass(frozen=True)
+class Settings:
+    """How to run the benchmarks.
+
+    Attributes:
+        quick: a tenth of the size, for development.
+        rounds: how often each variant runs.
+        say: takes one line of progress.
+        known: numbers that a benchmark leaves for a later one.
+    """
+
+    quick: bool
+    rounds: int
+    say: Callable[[str], None]
+    known: dict[str, float] = field(default_factory=dict)
+
+    def size(self, full: int) -> int:
+        """Return a size, a tenth of it in a quick run."""
+        return full // 10 if self.quick else full
+
+
+@dataclass(frozen=True)
 class Sample:
     """One run of one variant.
 
@@ -113,15 +134,16 @@ class Series:
         return max(self.of("peak_bytes"))
 
 
-def measure(variants: Sequence[Variant], rounds: int, say: Callable[[str], None]) -> dict[str, Series]:
-    """Run every variant ``rounds`` times, interleaved, each round beginning with another one."""
+def measure(variants: Sequence[Variant], settings: Settings, rounds: int | None = None) -> dict[str, Series]:
+    """Run every variant some times, interleaved, each round beginning with another one."""
+    rounds = settings.rounds if rounds is None else rounds
     series = {variant.name: Series(variant.name) for variant in variants}
     for number in range(rounds):
         start = number % len(variants)
         for variant in (*variants[start:], *variants[:start]):
             sample = run(variant)
             series[variant.name].samples.append(sample)
-            say(
+            settings.say(
                 f"  round {number + 1}/{rounds}  {variant.name:<44} cpu {sample.cpu_s:7.2f} s  wall {sample.wall_s:7.2f} s"
                 f"  peak {sample.peak_bytes / MEGABYTE:7,.0f} MB"
             )

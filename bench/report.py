@@ -17,6 +17,10 @@ from typing import Any
 from .measure import MEGABYTE, NOISY_SPREAD, Series
 
 RESULTS = Path(__file__).resolve().parent / "results"
+_LEGEND = (
+    "CPU is user plus system seconds of the work without imports, minimum / median / maximum; verdicts use medians. Peak is the largest "
+    f"resident memory of the whole process, imports included. Noisy: maximum / minimum of the CPU above {NOISY_SPREAD}."
+)
 _LIBRARIES = ("numpy", "pyarrow", "polars", "pandas", "duckdb", "pandera", "dagster")
 
 
@@ -119,15 +123,16 @@ class Report:
         """Return all tables as Markdown."""
         about = self.environment()
         libraries = ", ".join(f"{name} {number}" for name, number in about["libraries"].items())
+        about_text = (
+            f"{about['cores']} cores ({about['machine']}), Python {about['python']}, {libraries}; "
+            f"{about['touched_memory_gb']} GB of memory touched first. Synthetic data. Made by `make bench`."
+        )
         text = [
             f"# Benchmarks of {self.date}",
             "",
-            f"{about['cores']} cores ({about['machine']}), Python {about['python']}, {libraries}; "
-            f"{about['touched_memory_gb']} GB of memory touched first. Synthetic data. Made by `make bench`"
-            f"{' --quick (a tenth of the size: not comparable)' if self.quick else ''}.",
+            about_text,
             "",
-            f"CPU is user plus system seconds of the work without imports, minimum / median / maximum; verdicts use medians. Peak is the "
-            f"largest resident memory of the whole process, imports included. Noisy: maximum / minimum of the CPU above {NOISY_SPREAD}.",
+            _LEGEND,
             "",
         ]
         for result in self.results:
@@ -138,7 +143,9 @@ class Report:
 def as_markdown(result: Result) -> list[str]:
     """Return the tables of one benchmark as lines of Markdown."""
     lines = [f"## {result.name}", "", result.title, "", "| measured | value | target | verdict |", "|---|---|---|---|"]
-    lines += [f"| {line.text} | {number(line.value)} {line.unit} | {line.target} | {line.verdict} |" for line in result.lines]
+    lines += [
+        f"| {line.text} | {number(line.value)} {line.unit} | {line.target} | {line.verdict} |" for line in result.lines
+    ]
     if result.series:
         lines += ["", *_variant_table(result), ""]
     return [*lines, ""]

@@ -32,7 +32,7 @@ LAUNCH = """mutation Launch($p: LaunchBackfillParams!) { launchPartitionBackfill
 AGAIN = """mutation Again($p: ReexecutionParams!) { reexecutePartitionBackfill(reexecutionParams: $p) { __typename
   ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 STATE = """query State($b: String!) { partitionBackfillOrError(backfillId: $b) { ... on PartitionBackfill { status numPartitions } } }"""
-ASSETS = (["MNQ", "ticks"], ["MNQ", "bars_1s"], ["MNQ", "bars_1m"])
+DATASETS = ("ticks", "bars_1s", "bars_1m")
 DAYS = [day.isoformat() for day in FIVE_DAYS]
 
 
@@ -42,8 +42,9 @@ class WebBackfill:
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self._instance = instance
 
-    def launch(self) -> tuple[str, str]:
-        parameters = {"assetSelection": [{"path": path} for path in ASSETS], "partitionNames": DAYS}
+    def launch(self, symbol: str) -> tuple[str, str]:
+        selection = [{"path": [symbol, dataset]} for dataset in DATASETS]
+        parameters = {"assetSelection": selection, "partitionNames": DAYS}
         return self._follow(LAUNCH, "launchPartitionBackfill", parameters)
 
     def again(self, backfill_id: str) -> tuple[str, str]:
@@ -67,12 +68,17 @@ class WebBackfill:
         raise AssertionError(f"backfill did not end, last status {status}")
 
 
+@pytest.fixture(scope="module")
+def web_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Share one home: inside a process Dagster keeps the definitions it has loaded first."""
+    return make_home(tmp_path_factory.mktemp("web"), active=("MNQ", "ES"))
+
+
 @pytest.fixture
-def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Home, dg.DagsterInstance, WebBackfill]]:
-    home = make_home(tmp_path / "web")
-    monkeypatch.setenv("TP_HOME", str(home.path))
+def web(web_home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[dg.DagsterInstance, WebBackfill]]:
+    monkeypatch.setenv("TP_HOME", str(web_home.path))
     with dg.instance_for_test(synchronous_run_launcher=True, synchronous_run_coordinator=True) as instance:
-        yield home, instance, WebBackfill(instance)
+        yield instance, WebBackfill(instance)
 
 
 def by_command_line(folder: Path, time_zone: str) -> dict[str, str]:
@@ -101,12 +107,12 @@ def by_materialize(folder: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_p3_three_ways_and_two_time_zones_give_the_same_bytes(
-    web: tuple[Home, dg.DagsterInstance, WebBackfill], tmp_path: Path
+    web_home: Home, web: tuple[dg.DagsterInstance, WebBackfill], tmp_path: Path
 ) -> None:
-    home, _, backfill = web
-    _, status = backfill.launch()
+    _, backfill = web
+    _, status = backfill.launch("MNQ")
     assert status == "COMPLETED_SUCCESS"
-    hashes = lake_hashes(home.lake_dir)
+    hashes = {name: sha256 for name, sha256 in lake_hashes(web_home.lake_dir).items() if "symbol=MNQ" in name}
     assert len(hashes) == 15
     assert by_command_line(tmp_path / "new_york", "America/New_York") == hashes
     assert by_command_line(tmp_path / "tokyo", "Asia/Tokyo") == hashes
@@ -115,19 +121,19 @@ def test_p3_three_ways_and_two_time_zones_give_the_same_bytes(
 
 @pytest.mark.slow
 def test_p2_one_reexecution_completes_the_good_days_while_the_bad_day_stays_bad(
-    web: tuple[Home, dg.DagsterInstance, WebBackfill],
+    web_home: Home, web: tuple[dg.DagsterInstance, WebBackfill]
 ) -> None:
-    home, instance, backfill = web
-    assert home.sierra_dir is not None
-    destroy(home.sierra_dir / "MNQH25_FUT_CME.scid", BAD_DAY)
+    instance, backfill = web
+    assert web_home.sierra_dir is not None
+    destroy(web_home.sierra_dir / "ESH25_FUT_CME.scid", BAD_DAY)
     good = {day for day in DAYS if day != BAD_DAY.isoformat()}
-    backfill_id, status = backfill.launch()
+    backfill_id, status = backfill.launch("ES")
     assert status == "COMPLETED_FAILED"
-    assert instance.get_materialized_partitions(dg.AssetKey(["MNQ", "ticks"])) == good
+    assert instance.get_materialized_partitions(dg.AssetKey(["ES", "ticks"])) == good
     _, status = backfill.again(backfill_id)
     assert status == "COMPLETED_FAILED"
-    for path in ASSETS:
-        assert instance.get_materialized_partitions(dg.AssetKey(path)) == good, path
+    for dataset in DATASETS:
+        assert instance.get_materialized_partitions(dg.AssetKey(["ES", dataset])) == good, dataset
 
 
 def test_p11_full_graph_in_a_temporary_lake_with_replaced_resources(tmp_path: Path) -> None:

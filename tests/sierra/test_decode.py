@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -152,7 +153,7 @@ def test_t4_bytes_to_ticks_to_bytes_is_the_identity(trades: list[tuple[int, int,
         rebuilt += struct.pack("<fff", rows["ask"][i], rows["bid"][i], rows["price"][i])
         rebuilt += struct.pack("<IIII", 1, size, size if side < 0 else 0, size if side > 0 else 0)
     assert rebuilt == source
-    decreased = [b[0] < a[0] for a, b in zip(trades, trades[1:], strict=False)]
+    decreased = [b[0] < a[0] for a, b in itertools.pairwise(trades)]
     assert [bool(flag & 1) for flag in rows["flags"]] == [False, *decreased]
 
 

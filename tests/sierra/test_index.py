@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 from datetime import UTC, datetime
@@ -48,7 +49,7 @@ def test_t6_bisect_equals_a_full_scan_also_where_time_decreases(
     ranges = index.ranges(begin, end)
     assert times(index, ranges) == [ts for ts in stamps if begin <= ts < end]
     assert all(a < b for a, b in ranges)
-    assert all(b < c for (_, b), (c, _) in zip(ranges, ranges[1:], strict=False))
+    assert all(b < c for (_, b), (c, _) in itertools.pairwise(ranges))
 
 
 def test_t6_appended_records_extend_the_index_without_a_new_scan(

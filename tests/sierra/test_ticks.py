@@ -34,10 +34,12 @@ MINUTES = 300
 PER_DAY = MINUTES * 10
 
 
-def day_records(day: date, price: float = 6800.0) -> list[bytes]:
-    """Return ten trades in each of 300 minutes from 09:30 New York on."""
+def day_records(day: date, price: float = 6800.0, step: float = 0.25) -> list[bytes]:
+    """Return ten trades in each of 300 minutes from 09:30 New York on, on a grid of ``step``."""
     begin = us(f"{day}T14:30:00")
-    return [record(begin + i * 6_000_000, price + (i % 8) * 0.25, bid=price, ask=price + 2) for i in range(PER_DAY)]
+    return [
+        record(begin + i * 6_000_000, price + (i % 8) * step, bid=price, ask=price + 8 * step) for i in range(PER_DAY)
+    ]
 
 
 def week(sierra_dir: Path, name: str = "ESZ25.scid") -> Path:
@@ -79,7 +81,7 @@ def test_t4_genuine_sample_passes_with_warnings_only(
     assert {name: result.facts[name] for name in expected} == expected
     assert result.facts["first_ts"] == "2023-02-21T20:37:19.026000+00:00"
     assert result.facts["last_ts"] == "2023-02-21T20:40:52.682001+00:00"
-    assert result.facts["notional"] == 40477.75
+    assert result.facts["notional"] == 40478.75
     assert result.facts["largest_gap_s"] == 77.9
     rows = lake.read("ticks", "ES", date(2023, 2, 21))
     assert rows["price"].to_list()[-2:] == [4048.5, 4048.25]
@@ -142,12 +144,12 @@ def test_t4_day_is_complete_when_a_later_day_has_records_or_the_grace_has_passed
     make_builder: Make, sierra_dir: Path, lake: LocalLake
 ) -> None:
     path = write(sierra_dir / "ESZ25.scid", day_records(DAYS[0]))
-    end = datetime(2025, 11, 3, 22, 0, tzinfo=UTC)
+    end = datetime(2025, 11, 3, 23, 0, tzinfo=UTC)  # 17:00 Chicago, where the next trade date begins
     assert not make_builder(now=end + timedelta(minutes=15, seconds=5)).plan(DAYS[0]).complete
     assert make_builder(now=end + timedelta(minutes=15, seconds=6)).plan(DAYS[0]).complete
     with path.open("ab") as handle:
         handle.write(record(us("2025-11-03T23:00:00")))
-    builder = make_builder(now=end + timedelta(hours=1, minutes=1))
+    builder = make_builder(now=end + timedelta(minutes=1))
     assert builder.plan(DAYS[0]).complete
     assert not builder.plan(DAYS[1]).complete
 
@@ -171,17 +173,20 @@ def test_t3_live_file_gives_a_partial_day_and_the_next_run_the_rest(
 def test_t4_wrong_price_scale_is_e207_names_the_remedy_and_writes_nothing(
     make_builder: Make, sierra_dir: Path, lake: LocalLake
 ) -> None:
-    write(sierra_dir / "ESZ25.scid", day_records(DAYS[0], price=680_000.0))
+    write(sierra_dir / "ESZ25.scid", day_records(DAYS[0], price=680_000.0, step=25.0))
     result = build_day(make_builder(), DAYS[0], lake)
     assert code(result) == "E207"
     assert result.error is not None
-    assert "median price 680,001.00" in result.error.what
-    assert result.error.next_command == "tp instruments set ES --price-scale 0.01"
+    assert "median price 680,087.50" in result.error.what
+    assert result.error.next_command == "tp instruments set ES --price-scale 0.01 --style bare"
     assert not lake.exists("ticks", "ES", DAYS[0])
     write(sierra_dir / "ESZ25.scid", day_records(DAYS[0], price=1.0))
     other = build_day(make_builder(), DAYS[0], lake)
     assert other.error is not None
-    assert other.error.next_command in {"tp instruments show ES", "tp instruments set ES --price-scale 100"}
+    assert other.error.next_command in {
+        "tp instruments show ES",
+        "tp instruments set ES --price-scale 100 --style bare",
+    }
 
 
 def test_t4_bar_file_is_e206_with_the_setting_to_change(make_builder: Make, sierra_dir: Path, lake: LocalLake) -> None:

@@ -1,7 +1,8 @@
-"""``python -m trading_platform.cli`` is the same as ``tp``."""
+"""``python -m trading_platform.cli``, for where the script ``tp`` is not on the path."""
 
 from __future__ import annotations
 
 from .app import main
 
-main()
+if __name__ == "__main__":
+    main()

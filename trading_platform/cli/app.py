@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -12,7 +13,7 @@ from .commands import register
 
 app = typer.Typer(
     name="tp",
-    help="Market data as date-partitioned assets: from Sierra Chart files to bars, resumable and exact.",
+    help="Market data as date-partitioned assets: from Sierra Chart files to bars, resumable and exact.\n\nExample: tp demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -30,6 +31,10 @@ def main() -> None:
         else:
             console.print_error(error)
         raise SystemExit(console.exit_code_of(error)) from error
+    except BrokenPipeError as error:
+        # The reader has seen enough (tp sql … | head). Python would complain again when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(console.EXIT_DONE) from error
     except KeyboardInterrupt as error:
         console.err.print("stopped; finished days stay done, start the same command again to go on")
         raise SystemExit(console.EXIT_INTERRUPTED) from error

@@ -1,7 +1,7 @@
 """Which home a command that may create one means, and small file helpers.
 
-Belongs here: the default of ``--home`` and atomic edits of ``instruments.toml``. Does not belong here: finding an existing home
-(``trading_platform.settings``), what instruments.toml may hold (``trading_platform.instruments``).
+Belongs here: the default of ``--home``, its creation, atomic edits of ``instruments.toml``. Does not belong here: finding an existing
+home (``trading_platform.settings``), what instruments.toml may hold (``trading_platform.instruments``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..errors import ConfigurationError
 from ..instruments import Registry, load_registry
-from ..settings import HOME_FOLDER, Home, find_home, load_settings
+from ..settings import HOME_FOLDER, Home, create_home, find_home, load_settings
 
 
 def home_to_create(home: Path | None) -> Path:
@@ -22,6 +22,23 @@ def home_to_create(home: Path | None) -> Path:
         return home.expanduser().absolute()
     settings = load_settings()
     return (settings.home or Path(HOME_FOLDER)).expanduser().absolute()
+
+
+def make_home(path: Path, *, sierra_dir: Path | None, demo: bool = False) -> Home:
+    """Create or extend a home folder.
+
+    Raises:
+        ConfigurationError: E104 if synthetic and real data would mix, E173 if the disk refuses.
+    """
+    try:
+        return create_home(path, sierra_dir=sierra_dir, demo=demo)
+    except OSError as error:
+        raise ConfigurationError(
+            "E173",
+            f"the home folder {path} cannot be created: {error.strerror or error}",
+            "the folder above it cannot be written, or a file has its name; nothing else was changed",
+            "tp init --home DIR",
+        ) from error
 
 
 def home_or_none() -> Home | None:

@@ -19,6 +19,7 @@ from .decode import GRID_TOLERANCE_TICKS, Float64s, PriceRule, RecordKind, recor
 from .format import RECORD, STORAGE_REMEDY, STORAGE_SETTING, Records
 from .scid import ScidFile
 
+FUT_STYLE = "fut"  # what tp instruments set assumes without --style
 _SAMPLE_BLOCKS = 8
 _SAMPLE_RECORDS = 1_024
 _BAR_FRAC_MAX = 0.01  # fewer are counted as rejects: damage looks like a bar now and then
@@ -26,7 +27,14 @@ _BAR_FRAC_MAX = 0.01  # fewer are counted as rejects: damage looks like a bar no
 CANDIDATE_SCALES = (1.0, 0.01, 0.1, 0.001, 0.0001, 0.00001, 10.0, 100.0)
 
 
-def guard_day(file: ScidFile, ranges: Sequence[tuple[int, int]], instrument: Instrument, rule: PriceRule) -> None:
+def guard_day(
+    file: ScidFile,
+    ranges: Sequence[tuple[int, int]],
+    instrument: Instrument,
+    rule: PriceRule,
+    *,
+    style: str = FUT_STYLE,
+) -> None:
     """Look at a sample of a day, spread evenly over its records.
 
     Args:
@@ -34,6 +42,7 @@ def guard_day(file: ScidFile, ranges: Sequence[tuple[int, int]], instrument: Ins
         ranges: half-open record ranges of the day.
         instrument: whose ticks they should be.
         rule: price scale and band to be tried.
+        style: symbol style of the file's name, for the command that corrects its scale.
 
     Raises:
         SourceError: E206 bar records; E207 the median is outside the price band, or fewer than 99.9 % of the prices are on the tick grid.
@@ -48,7 +57,7 @@ def guard_day(file: ScidFile, ranges: Sequence[tuple[int, int]], instrument: Ins
     stored: Float64s = sample["close"][kinds == RecordKind.TRADE].astype(np.float64)
     stored = stored[np.isfinite(stored) & (stored != 0)]
     if len(stored) and not scale_fits(stored, rule):
-        raise _wrong_scale(file.path, ranges[0][0], stored, instrument, rule)
+        raise _wrong_scale(file.path, ranges[0][0], stored, instrument, rule, style)
 
 
 def sample_records(file: ScidFile, ranges: Sequence[tuple[int, int]]) -> Records:
@@ -86,6 +95,11 @@ def fitting_scale(stored: Float64s, rule: PriceRule) -> float | None:
     return next((scale for scale in CANDIDATE_SCALES if scale_fits(stored, replace(rule, price_scale=scale))), None)
 
 
+def style_option(style: str) -> str:
+    """Return the option of ``tp instruments set`` that names a symbol style, with a space before it."""
+    return "" if style == FUT_STYLE else f" --style {style}"
+
+
 def bar_storage(path: Path, share: float, index: int) -> SourceError:
     """Return the error for a file that holds bars."""
     return SourceError(
@@ -107,7 +121,9 @@ def legacy_dates(path: Path, index: int) -> SourceError:
     )
 
 
-def _wrong_scale(path: Path, index: int, stored: Float64s, instrument: Instrument, rule: PriceRule) -> SourceError:
+def _wrong_scale(
+    path: Path, index: int, stored: Float64s, instrument: Instrument, rule: PriceRule, style: str
+) -> SourceError:
     low, high = rule.price_band
     median = float(np.median(stored)) * rule.price_scale
     fits = fitting_scale(stored, rule)
@@ -121,5 +137,5 @@ def _wrong_scale(path: Path, index: int, stored: Float64s, instrument: Instrumen
         command = f"tp instruments show {instrument.symbol}"
     else:
         why = f"price_scale is {rule.price_scale:g}, but the file stores prices that fit {fits:g}; nothing was written"
-        command = f"tp instruments set {instrument.symbol} --price-scale {fits:g}"
+        command = f"tp instruments set {instrument.symbol} --price-scale {fits:g}{style_option(style)}"
     return SourceError("E207", what, why, command)

@@ -38,7 +38,7 @@ from .damage import owners
 from .decode import PriceRule, TickColumns, TickDecoder, Verdict
 from .facts import FactCounter, chunk_of
 from .format import RECORD, Records, Timing, as_bytes, latest_dt, us_of
-from .guard import bar_storage, guard_day, legacy_dates
+from .guard import bar_storage, guard_day, legacy_dates, style_option
 from .index import ScidIndex
 from .scid import BLOCK_RECORDS
 from .tables import ROW_GROUP_ROWS, BatchMaker, reject_batch, stored_chunks
@@ -224,7 +224,7 @@ class TicksBuilder:
         """
         day = _day_of(plan)
         file, session = day.index.file, plan.session
-        guard_day(file, day.ranges, self._instrument, day.rule)
+        guard_day(file, day.ranges, self._instrument, day.rule, style=day.source.style)
         decoder = TickDecoder(file.path, day.rule, us_of(session.window_start), us_of(session.window_end), day.latest)
         counter = FactCounter(session, day.rule)
         output = _Output(writer, counter, BatchMaker(day.contract.symbol))
@@ -277,7 +277,7 @@ class TicksBuilder:
                 "E219",
                 f"{self.symbol} has no price scale for the symbol style {source.style!r} of {source.path.name}",
                 "the registry does not say how Sierra Chart stores its prices, and guessing would be wrong by a factor of 100",
-                f"tp instruments set {self.symbol} --price-scale 1",
+                f"tp instruments set {self.symbol} --price-scale 1{style_option(source.style)}",
             )
         index = self._archive.index(source, now)
         if not len(index.segments) and any(run.timing is Timing.LEGACY_DATE for run in index.bad_runs):

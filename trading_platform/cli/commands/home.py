@@ -13,7 +13,7 @@ from ...errors import ConfigurationError
 from ...instruments import Registry, parse_sierra_symbol
 from ...settings import Home, create_home, load_settings, open_home
 from .. import console
-from ..folders import command_for, home_to_create, read_instruments, registry_of, write_instruments
+from ..folders import command_for, home_to_create, make_home, read_instruments, registry_of, write_instruments
 from ..options import DryRunOption, HomeOption, JsonOption
 from .instruments import activate_all
 
@@ -86,7 +86,7 @@ def init(
     if existing is not None and existing.is_demo:
         create_home(path)  # raises E104
     if not dry_run:
-        existing = create_home(path, sierra_dir=folder)
+        existing = make_home(path, sierra_dir=folder)
         _activate(existing, symbols)
     active = _active_after(existing, symbols)
     next_command = _next_command(path, active, findings)

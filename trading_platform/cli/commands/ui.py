@@ -22,7 +22,7 @@ Open the web UI on the data of this home: lineage, partitions, checks, backfills
 
 Example: tp ui --port 3000
 
-Web server and daemon run together; the daemon is what starts backfills and schedules. Their logs lie in <home>/dagster/logs.
+Web server and daemon run together; the daemon is what starts backfills and schedules. Their logs lie in <home>/logs.
 """
 _USUAL_PORT = 3000
 _START_TIMEOUT_S = 180.0
@@ -46,7 +46,8 @@ def ui(
     prepare_dagster_home(home)
     chosen = _choose_port(host, port)
     url = f"http://{'127.0.0.1' if host in _EVERY_ADDRESS else host}:{chosen}"
-    logs = home.dagster_dir / "logs"
+    # Not in DAGSTER_HOME: Dagster empties the folder "logs" there, whatever lies in it.
+    logs = home.path / "logs"
     # workspace.yaml counts from the working directory of the server, and that of the user may hold namesakes of our modules.
     with Supervisor(_commands(host, chosen), logs, _environment(home), REPOSITORY) as supervisor:
         if not json_output:

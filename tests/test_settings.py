@@ -1,0 +1,85 @@
+"""Settings from the environment, and the rules of the home folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trading_platform.errors import ConfigurationError
+from trading_platform.settings import create_home, find_home, load_settings, open_home, unknown_settings
+
+
+@pytest.fixture(autouse=True)
+def clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start without any setting, in an empty folder."""
+    for name in ("TP_HOME", "TP_SIERRA_DIR", "TP_LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_u6_environment_wins_over_dotenv_and_dotenv_over_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings().log_level == "WARNING"
+    (tmp_path / ".env").write_text("TP_LOG_LEVEL=INFO\n")
+    assert load_settings().log_level == "INFO"
+    monkeypatch.setenv("TP_LOG_LEVEL", "ERROR")
+    assert load_settings().log_level == "ERROR"
+
+
+def test_u6_a_value_of_the_wrong_type_is_e101_and_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TP_LOG_LEVEL", "loud")
+    with pytest.raises(ConfigurationError, match=r"TP_LOG_LEVEL.*'loud'") as raised:
+        load_settings()
+    assert raised.value.code == "E101"
+
+
+def test_u6_misspelt_variables_are_named() -> None:
+    assert unknown_settings({"TP_HOME": "x", "TP_SIERA_DIR": "y", "PATH": "z"}) == ("TP_SIERA_DIR",)
+
+
+def test_u6_the_nearest_home_upwards_is_found(tmp_path: Path) -> None:
+    made = create_home(tmp_path / ".tp")
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    assert find_home(load_settings(), below).path == made.path
+
+
+def test_u6_no_home_is_e102_and_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        find_home(load_settings(), tmp_path)
+    assert raised.value.code == "E102"
+    assert raised.value.next_command.startswith("tp init")
+
+
+def test_u6_tp_home_that_is_no_home_is_e103(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TP_HOME", str(tmp_path))
+    with pytest.raises(ConfigurationError) as raised:
+        find_home(load_settings())
+    assert raised.value.code == "E103"
+
+
+def test_u6_a_damaged_marker_is_e103(tmp_path: Path) -> None:
+    home = create_home(tmp_path / "home")
+    (home.path / "home.json").write_text("{")
+    with pytest.raises(ConfigurationError) as raised:
+        open_home(home.path)
+    assert raised.value.code == "E103"
+
+
+@pytest.mark.parametrize("demo_first", [True, False])
+def test_u1_synthetic_and_real_data_never_share_a_home_e104(tmp_path: Path, demo_first: bool) -> None:  # noqa: FBT001
+    create_home(tmp_path / "home", demo=demo_first)
+    before = (tmp_path / "home" / "home.json").read_bytes()
+    with pytest.raises(ConfigurationError) as raised:
+        create_home(tmp_path / "home", demo=not demo_first)
+    assert raised.value.code == "E104"
+    assert (tmp_path / "home" / "home.json").read_bytes() == before
+
+
+def test_u6_creating_a_home_again_keeps_its_data_folder(tmp_path: Path) -> None:
+    data = tmp_path / "Data"
+    data.mkdir()
+    create_home(tmp_path / "home", sierra_dir=data)
+    assert create_home(tmp_path / "home").sierra_dir == data.resolve()
