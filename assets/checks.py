@@ -14,7 +14,7 @@ from trading_platform.lake.building import CheckResult, DayBuilder, Json, Outcom
 from trading_platform.sessions import calendar_for
 
 from .builders import RESOURCE_KEYS, Workbench, builder_for
-from .partitions import TRADE_DATES, trade_date_of
+from .partitions import trade_date_of
 
 _SEVERITIES = {Severity.ERROR: dg.AssetCheckSeverity.ERROR, Severity.WARN: dg.AssetCheckSeverity.WARN}
 
@@ -36,7 +36,9 @@ def data_checks(asset: dg.AssetsDefinition, checks: Mapping[str, str]) -> dg.Ass
         STORED_FACTS: "The stored rows still measure up to the facts that were recorded when they were committed.",
     }
     specs = [
-        dg.AssetCheckSpec(name, asset=asset.key, description=text, blocking=True, partitions_def=TRADE_DATES)
+        # Without partitions of their own: Dagster records the one evaluation of a range for no partition at all, and the page
+        # would read "0 of 9 passed".
+        dg.AssetCheckSpec(name, asset=asset.key, description=text, blocking=True)
         for name, text in described.items()
     ]
 

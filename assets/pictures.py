@@ -1,69 +1,91 @@
 """Small pictures for partition pages.
 
-Belongs here: pure functions from a preview to an SVG of at most 6 KB, which the web UI shows inline. Does not belong here: large
-charts, which are written to files.
+Belongs here: pure functions from a preview to Markdown that the web UI shows inline. The UI hides Markdown of 1,000 characters and more
+behind a link, so a picture is one SVG with relative integer coordinates, percent-encoded by hand instead of base64. Does not belong here:
+large charts, which are written to files.
 """
 
 from __future__ import annotations
 
-import base64
 import math
+from collections.abc import Sequence
+from urllib.parse import quote
+
+import numpy as np
 
 from trading_platform.lake.building import Preview
 
-_WIDTH, _PRICE_HEIGHT, _VOLUME_HEIGHT, _MARGIN = 480, 96, 36, 4
-_HEIGHT = _PRICE_HEIGHT + _VOLUME_HEIGHT + 26
-MAX_SIZE_BYTES = 6 * 1024
+MARKDOWN_LIMIT = 1_000
+_POINTS = 52
+_STEP = 9
+_WIDTH = _POINTS * _STEP
+_PRICE_TOP, _PRICE_HEIGHT = 18, 99
+_BASE, _VOLUME_HEIGHT = 160, 34
+_SAFE_CHARACTERS = "/:=',.-"
 
 
-def price_and_volume_svg(preview: Preview, *, title: str, synthetic: bool) -> str:
-    """Draw last price as a line and volume as bars over the session.
+def price_and_volume(preview: Preview, *, alt: str, synthetic: bool) -> str:
+    """Draw last price as a line over volume as an area.
 
     Args:
-        preview: equal time buckets; buckets without trades interrupt nothing, the line joins the prices around them.
-        title: text at the top left.
+        preview: equal time buckets; a bucket without trades has no point, the line joins the prices around it.
+        alt: text for readers of the source.
         synthetic: adds the words SYNTHETIC DATA, so that generated prices are never taken for real ones.
 
     Returns:
-        An SVG document as text.
+        A Markdown image, shorter than ``MARKDOWN_LIMIT``.
     """
-    points = [(i, float(p)) for i, p in enumerate(preview.price) if not math.isnan(p)]
-    parts = [
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{_WIDTH}' height='{_HEIGHT}' font-family='sans-serif' font-size='11'>",
-        "<rect width='100%' height='100%' fill='#fff'/>",
-        f"<text x='{_MARGIN}' y='13' fill='#333'>{title}</text>",
-    ]
+    price, volume = _coarsen(preview)
+    parts = [f"<svg xmlns='http://www.w3.org/2000/svg' width='{_WIDTH}' height='{_BASE}'>"]
+    peak = max(int(volume.max(initial=0)), 1)
+    heights = [round(int(v) / peak * _VOLUME_HEIGHT) for v in volume]
+    parts.append(f"<path d='M0,{_BASE}{_steps([-h for h in heights])}V{_BASE}' fill='lightblue'/>")
+    known = [(index, float(value)) for index, value in enumerate(price) if not math.isnan(value)]
+    if known:
+        low, high = min(value for _, value in known), max(value for _, value in known)
+        parts.append(f"<path d='{_line(known, low, high)}' fill='none' stroke='navy'/>")
+        parts.append(f"<text y='12'>{high:.10g}</text><text y='{_PRICE_TOP + _PRICE_HEIGHT}'>{low:.10g}</text>")
     if synthetic:
-        parts.append(f"<text x='{_WIDTH - _MARGIN}' y='13' text-anchor='end' fill='#b00'>SYNTHETIC DATA</text>")
-    if points:
-        parts += _plot(preview, points)
+        parts.append(f"<text x='{_WIDTH // 2}' y='12' fill='red'>SYNTHETIC DATA</text>")
     parts.append("</svg>")
-    return "".join(parts)
+    return f"![{alt}](data:image/svg+xml,{quote(''.join(parts), safe=_SAFE_CHARACTERS)})"
 
 
-def as_markdown_image(svg: str, alt: str) -> str:
-    """Return the SVG as an inline Markdown image."""
-    return f"![{alt}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
+def _coarsen(preview: Preview) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]  # plain plotting arrays
+    """Return at most ``_POINTS`` buckets: last known price and summed volume of each."""
+    edges = np.linspace(0, len(preview.price), min(_POINTS, len(preview.price)) + 1).astype(int)
+    price = np.full(len(edges) - 1, np.nan)
+    volume = np.zeros(len(edges) - 1, np.int64)
+    for index, (first, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        known = preview.price[first:stop][~np.isnan(preview.price[first:stop])]
+        price[index] = known[-1] if len(known) else np.nan
+        volume[index] = preview.volume[first:stop].sum()
+    return price, volume
 
 
-def _plot(preview: Preview, points: list[tuple[int, float]]) -> list[str]:
-    low, high = min(p for _, p in points), max(p for _, p in points)
-    span = (high - low) or 1.0
-    step = (_WIDTH - 2 * _MARGIN) / max(len(preview.price), 1)
-    top = 20
+def _line(known: Sequence[tuple[int, float]], low: float, high: float) -> str:
+    scale = _PRICE_HEIGHT / ((high - low) or 1.0)
+    x, y = known[0][0] * _STEP, _PRICE_TOP + round((high - known[0][1]) * scale)
+    path = f"M{x},{y}l"
+    for index, value in known[1:]:
+        next_x, next_y = index * _STEP, _PRICE_TOP + round((high - value) * scale)
+        path += f"{_separated(path, next_x - x)}{_after(next_y - y)}"
+        x, y = next_x, next_y
+    return path.removesuffix("l")
 
-    def x(index: int) -> float:
-        return _MARGIN + (index + 0.5) * step
 
-    line = " ".join(f"{x(i):.0f},{top + (high - p) / span * _PRICE_HEIGHT:.1f}" for i, p in points)
-    peak = max(int(preview.volume.max()), 1)
-    base = top + _PRICE_HEIGHT + _VOLUME_HEIGHT + 4
-    bars = "".join(
-        f"M{x(i):.0f} {base}v-{v / peak * _VOLUME_HEIGHT:.1f}" for i, v in enumerate(preview.volume.tolist()) if v
-    )
-    return [
-        f"<path d='{bars}' stroke='#9db4d0' stroke-width='{max(step * 0.8, 1):.1f}' fill='none'/>",
-        f"<polyline points='{line}' fill='none' stroke='#1559b7' stroke-width='1.4'/>",
-        f"<text x='{_WIDTH - _MARGIN}' y='{top + 10}' text-anchor='end' fill='#666'>{high:,.10g}</text>",
-        f"<text x='{_WIDTH - _MARGIN}' y='{top + _PRICE_HEIGHT}' text-anchor='end' fill='#666'>{low:,.10g}</text>",
-    ]
+def _steps(levels: Sequence[int]) -> str:
+    """Return relative steps, one per bucket, from the base line to each level."""
+    path, y = "l", 0
+    for index, level in enumerate(levels):
+        path += f"{_separated(path, _STEP if index else 0)}{_after(level - y)}"
+        y = level
+    return path
+
+
+def _separated(path: str, dx: int) -> str:
+    return f"{dx}" if path.endswith("l") else f",{dx}"
+
+
+def _after(dy: int) -> str:
+    return f"{dy}" if dy < 0 else f",{dy}"

@@ -57,7 +57,7 @@ class PartitionProgress:
         """Sign the run with this process, so that a dead run can be told from a living one."""
         identity = ProcessIdentity.current()
         if ProcessIdentity.from_tags(self._tags) != identity:
-            self._context.instance.add_run_tags(self._context.run_id, identity.to_tags())
+            self._context.instance.add_run_tags(self._context.run.run_id, identity.to_tags())
         self._workbench.lake.remove_stale_temporaries()
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -30,7 +31,8 @@ def main() -> int:
     if unknown or options.rounds < 1:
         parser.error(f"no benchmark {', '.join(unknown)}" if unknown else "--rounds must be at least 1")
     settings = Settings(quick=options.quick, rounds=options.rounds, say=_say)
-    report = Report(datetime.now(UTC).date().isoformat(), options.quick, touch_memory(_say))
+    load_before = os.getloadavg()[0]
+    report = Report(datetime.now(UTC).date().isoformat(), options.quick, touch_memory(_say), load_before)
     for name in options.names or BENCHMARKS:
         _say(f"{name} …")
         started = time.perf_counter()

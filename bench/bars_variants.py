@@ -122,7 +122,7 @@ def pandas_resample(ticks: str, out: str) -> Work:
         bars = bars[bars["trades"] > 0]
         bars["vwap"] = bars["notional"] / bars["volume"]
         bars["delta"] = bars["buy_volume"] - bars["sell_volume"]
-        bars["contract"] = pd.Categorical.from_codes([0] * len(bars), [frame["contract"].iloc[0]])
+        bars["contract"] = pd.Categorical.from_codes([0] * len(bars), pd.Index([frame["contract"].iloc[0]]))
         bars = bars.reset_index(names="ts_open")[schema.names]
         bars.to_parquet(out, engine="pyarrow", compression="zstd", index=False, schema=schema)
         return {"rows": len(bars)}

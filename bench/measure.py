@@ -129,6 +129,11 @@ class Series:
         return self.spread() > NOISY_SPREAD
 
     @property
+    def is_noisy_in_wall_time(self) -> bool:
+        """Tell whether the wall times differ too much to be trusted."""
+        return self.spread("wall_s") > NOISY_SPREAD
+
+    @property
     def peak_bytes(self) -> float:
         """Return the largest peak of all runs: memory has a worst case, not a typical one."""
         return max(self.of("peak_bytes"))

@@ -37,7 +37,7 @@ def run(settings: Settings) -> Result:
     own_ms = 1e3 * (measured.median("run_wall_s") - measured.median("builder_s")) / measured.median("asset_days")
     lines = [
         Line(
-            "Dagster's own cost, wall per asset-day", own_ms, "ms", at_most=30.0, noisy=measured.spread("wall_s") > 1.3
+            "Dagster's own cost, wall per asset-day", own_ms, "ms", at_most=30.0, noisy=measured.is_noisy_in_wall_time
         ),
         Line("build_day of a tiny day, wall", 1e3 * measured.median("builder_s") / measured.median("asset_days"), "ms"),
         Line("whole range, wall", measured.median("run_wall_s"), "s"),

@@ -87,12 +87,14 @@ class Report:
         date: ISO date.
         quick: True if sizes are a tenth.
         touched_bytes: memory touched before.
+        load_before: load average of the last minute before the run; near the number of cores, CPU seconds are inflated.
         results: in the order of the benchmarks.
     """
 
     date: str
     quick: bool
     touched_bytes: int
+    load_before: float
     results: list[Result] = field(default_factory=list)
 
     def environment(self) -> dict[str, Any]:
@@ -102,6 +104,7 @@ class Report:
             "machine": platform.machine(),
             "python": platform.python_version(),
             "libraries": {name: version(name) for name in _LIBRARIES},
+            "load_average_before": round(self.load_before, 1),
             "touched_memory_gb": round(self.touched_bytes / 1e9, 1),
             "quick": self.quick,
         }
@@ -125,7 +128,8 @@ class Report:
         libraries = ", ".join(f"{name} {number}" for name, number in about["libraries"].items())
         about_text = (
             f"{about['cores']} cores ({about['machine']}), Python {about['python']}, {libraries}; "
-            f"{about['touched_memory_gb']} GB of memory touched first. Synthetic data. Made by `make bench`."
+            f"{about['touched_memory_gb']} GB of memory touched first; load average "
+            f"before the run {about['load_average_before']}. Synthetic data. Made by `make bench`."
         )
         text = [
             f"# Benchmarks of {self.date}",
@@ -165,9 +169,15 @@ def _variant_table(result: Result) -> list[str]:
             f"| {series.name}{' (noisy)' if series.is_noisy else ''} | {min(cpu):.2f} / {series.median():.2f} / {max(cpu):.2f} "
             f"| {series.median('user_s'):.2f} | {series.median('system_s'):.2f} | {series.median('wall_s'):.2f} "
             f"| {series.median('process_cpu_s'):.2f} | {series.peak_bytes / MEGABYTE:,.0f} "
-            f"| {max(series.of('work_peak_bytes')) / MEGABYTE:,.0f} | {cpu_ratio} | {memory_ratio} |"
+            f"| {_work_peak(series)} | {cpu_ratio} | {memory_ratio} |"
         )
     return rows
+
+
+def _work_peak(series: Series) -> str:
+    """Return megabytes above those before the work; nothing for commands, which are measured from outside."""
+    peak_bytes = max(series.of("work_peak_bytes"))
+    return f"{peak_bytes / MEGABYTE:,.0f}" if peak_bytes else ""
 
 
 def number(value: float) -> str:
@@ -183,15 +193,18 @@ def _result_json(result: Result) -> dict[str, Any]:
         "title": result.title,
         "lines": [{**asdict(line), "target": line.target, "verdict": line.verdict} for line in result.lines],
         "variants": {
-            series.name: {"noisy": series.is_noisy, "samples": [_rounded(asdict(sample)) for sample in series.samples]}
+            series.name: {"noisy": series.is_noisy, "samples": [_numbers(asdict(sample)) for sample in series.samples]}
             for series in result.series
         },
     }
 
 
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 6)
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return value
+def _numbers(values: dict[str, Any]) -> dict[str, Any]:
+    """Keep the numbers, rounded; texts are paths of this machine."""
+    kept: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            kept[name] = _numbers(value)
+        elif isinstance(value, int | float):
+            kept[name] = round(value, 6)
+    return kept

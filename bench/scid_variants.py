@@ -156,7 +156,7 @@ def pandas_per_day(scid: str, out: str, trade_dates: int) -> Work:  # noqa: ARG0
                 "side": np.where(records["ask_volume"] > 0, 1, np.where(records["bid_volume"] > 0, -1, 0)).astype("i1"),
                 "bundle": np.select([bits == FIRST_BITS, bits == LAST_BITS], [1, 2], 0).astype("u1"),
                 "flags": np.zeros(len(records), "u1"),
-                "contract": pd.Categorical.from_codes(np.zeros(len(records), "i1"), [CONTRACT]),
+                "contract": pd.Categorical.from_codes(np.zeros(len(records), "i1"), pd.Index([CONTRACT])),
             }
         )
         # Daylight saving time throughout: a session runs from 22:00 to 21:00 UTC.

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 DAILY_INGEST = "daily_ingest"
 
 
-def daily_ingest_job(
-    dated: Sequence[dg.AssetsDefinition], views: dg.AssetsDefinition
-) -> UnresolvedAssetJobDefinition:
+def daily_ingest_job(dated: Sequence[dg.AssetsDefinition], views: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
     """Define the job that makes one trade date of all dated assets, then the views."""
     return dg.define_asset_job(
         DAILY_INGEST,

@@ -11,9 +11,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from trading_platform.bars import BarWindow, time_bars
-from trading_platform.bars.builder import GRACE
 from trading_platform.errors import LakeError, QualityError
 from trading_platform.lake import Outcome, build_day
+from trading_platform.sessions import GRACE
 
 from . import frames
 from .conftest import DAY

@@ -60,8 +60,8 @@ def test_p9_partitions_that_another_process_makes_are_e602(demo: Demo) -> None:
     assert "MNQ/ticks" in called.error.what
 
 
-def test_u5_views_that_cannot_be_made_are_e603(real_home: Path) -> None:
-    (real_home / "lake" / "catalog.duckdb").mkdir()
+def test_u5_views_that_cannot_be_made_are_e603(real_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assets.catalog.view_statements", lambda root: ["create view broken as select nonsense"])
     called = call("backfill", "lake/sql_views", "--day", DAY, home=real_home)
     assert called.error is not None
     assert (called.code, called.error.code) == (1, "E603")

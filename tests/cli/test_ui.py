@@ -82,19 +82,17 @@ def test_u1_kill_9_leaves_no_orphan(supervised: tuple[subprocess.Popen[str], lis
     process, family = supervised
     process.kill()
     process.wait()
-    assert _eventually(lambda: _living([p for p in family if "watchdog" not in " ".join(p.cmdline())]) == [])
+    assert _eventually(lambda: _living(family) == [])
 
 
 def test_u5_a_child_that_dies_takes_the_other_with_it_and_is_e604_with_its_log(tmp_path: Path) -> None:
     dying = Command("daemon", [sys.executable, "-c", "print('no database', flush=True); raise SystemExit(7)"])
     living = Command("webserver", [sys.executable, "-c", "import time; time.sleep(600)"])
     (tmp_path / "daemon.log").write_text("of the run before")
-    with (
-        pytest.raises(ExecutionError) as raised,
-        Supervisor([living, dying], tmp_path, dict(os.environ), tmp_path) as supervisor,
-    ):
+    with Supervisor([living, dying], tmp_path, dict(os.environ), tmp_path) as supervisor:
         children = psutil.Process().children()
-        supervisor.wait()
+        with pytest.raises(ExecutionError) as raised:
+            supervisor.wait()
     assert raised.value.code == "E604"
     assert "exit code 7" in raised.value.what
     assert str(tmp_path / "daemon.log") in raised.value.what
@@ -106,7 +104,7 @@ def test_u5_a_child_that_dies_takes_the_other_with_it_and_is_e604_with_its_log(t
 def test_u5_a_server_that_never_answers_is_e604(tmp_path: Path) -> None:
     silent = Command("webserver", [sys.executable, "-c", "import time; time.sleep(600)"])
     with (
-        pytest.raises(ExecutionError, match="did not answer within 1 s"),
+        pytest.raises(ExecutionError, match=r"did not answer within 0\.5 s"),
         Supervisor([silent], tmp_path, dict(os.environ), tmp_path) as supervisor,
     ):
         supervisor.wait(lambda: False, timeout_s=0.5)

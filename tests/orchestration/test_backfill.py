@@ -11,6 +11,7 @@ import dagster as dg
 import numpy as np
 import pytest
 
+from assets.pictures import MARKDOWN_LIMIT
 from jobs.backfill import AssetReport
 from jobs.claims import claim, partition_name
 from jobs.planning import DayState, Mode
@@ -86,8 +87,8 @@ def test_p8_event_shows_rows_picture_and_synthetic_mark(small_platform: SmallPla
     assert metadata["fingerprint"].value == result.fingerprint
     assert "SYNTHETIC" in str(metadata["synthetic"].value)
     picture = str(metadata["price_and_volume"].value)
-    assert picture.startswith("![MNQ ticks 2025-03-11](data:image/svg+xml;base64,")
-    assert len(picture) <= 8 * 1024  # 6 KB of SVG in base64
+    assert picture.startswith("![MNQ ticks 2025-03-11](data:image/svg+xml,")
+    assert len(picture) < MARKDOWN_LIMIT
     size = len(json.dumps({name: repr(value) for name, value in metadata.items()}))
     assert size <= 16 * 1024
 

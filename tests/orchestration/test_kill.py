@@ -23,7 +23,7 @@ from .conftest import lake_hashes, make_home
 TWENTY_DAYS = tuple(date.fromordinal(n) for n in range(date(2025, 2, 10).toordinal(), date(2025, 3, 8).toordinal()))
 WEEKDAYS = tuple(day for day in TWENTY_DAYS if day.weekday() < 5)
 ASSETS = ("MNQ/ticks", "MNQ/bars_1s", "MNQ/bars_1m")
-KILLS = int(os.environ.get("TP_TEST_KILLS", "10"))
+KILLS = int(os.environ.get("TEST_KILLS", "10"))
 WATCHDOG_S = 120
 
 

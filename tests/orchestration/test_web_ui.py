@@ -22,7 +22,7 @@ from trading_platform.settings import Home
 from .conftest import FIVE_DAYS, make_home
 
 DAY = FIVE_DAYS[2].isoformat()
-PICTURES = os.environ.get("TP_TEST_PICTURES")
+PICTURES = os.environ.get("TEST_PICTURES_DIR")
 
 
 @pytest.fixture(scope="module")
@@ -79,12 +79,18 @@ def post(url: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
 def browse(chromium: str, address: str, folder: Path, *, picture: Path | None = None) -> str:
     """Open a page, return its DOM, and keep a screenshot if asked."""
     flags = "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    flags += " --disable-component-update --disable-sync --hide-scrollbars --window-size=1500,1000 --virtual-time-budget=15000"
-    common = [chromium, *flags.split(), f"--user-data-dir={folder / 'profile'}"]
+    flags += " --disable-component-update --disable-sync --hide-scrollbars --window-size=1900,1100 --virtual-time-budget=30000"
+    common = [chromium, *flags.split()]
     if picture is not None:
         picture.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run([*common, f"--screenshot={picture}", address], check=True, capture_output=True, timeout=120)
-    done = subprocess.run([*common, "--dump-dom", address], check=True, capture_output=True, text=True, timeout=120)
+        profile = f"--user-data-dir={folder / 'for-picture'}"
+        subprocess.run(
+            [*common, profile, f"--screenshot={picture}", address], check=True, capture_output=True, timeout=120
+        )
+    profile = f"--user-data-dir={folder / 'for-dom'}"
+    done = subprocess.run(
+        [*common, profile, "--dump-dom", address], check=True, capture_output=True, text=True, timeout=120
+    )
     return done.stdout
 
 
@@ -93,7 +99,8 @@ def test_p8_partition_page_shows_the_picture(chromium: str, url: str, tmp_path: 
     picture = Path(PICTURES) / "partition-page.png" if PICTURES else None
     page = f"{url}/assets/MNQ/ticks?view=partitions&partition={DAY}"
     dom = browse(chromium, page, tmp_path, picture=picture)
-    assert "data:image/svg+xml;base64," in dom
+    assert "data:image/svg+xml," in dom
+    assert "SYNTHETIC%20DATA" in dom  # inside the picture
     assert "SYNTHETIC DATA" in dom
     assert "content_hash" in dom
 
@@ -101,7 +108,8 @@ def test_p8_partition_page_shows_the_picture(chromium: str, url: str, tmp_path: 
 @pytest.mark.slow
 def test_p8_lineage_shows_all_assets(chromium: str, url: str, tmp_path: Path) -> None:
     picture = Path(PICTURES) / "lineage.png" if PICTURES else None
-    dom = browse(chromium, f"{url}/asset-groups", tmp_path, picture=picture)
+    page = f"{url}/assets/lake/sql_views?view=lineage&lineageScope=upstream&lineageDepth=5"
+    dom = browse(chromium, page, tmp_path, picture=picture)
     for name in ("bars_1m", "bars_1s", "ticks", "sql_views"):
         assert name in dom
 

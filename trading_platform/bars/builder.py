@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
@@ -49,8 +49,6 @@ CODE_VERSION: Final = "1"
 STEPS_S: Final = {"1s": 1, "1m": 60}
 _CONTRACTS: Final = {"1s": BARS_1S, "1m": BARS_1M}
 TICKS: Final = "ticks"
-# Sierra flushes about every 5 s, and late records of a reconnect arrive within minutes (docs/architecture.md, "Partial days").
-GRACE: Final = timedelta(minutes=15, seconds=5)
 PREVIEW_BUCKETS: Final = 120
 
 
@@ -182,7 +180,7 @@ class BarsBuilder:
             "trade_date": trade_date,
             "session": session,
             "resolved": {"step_s": self._step_s, "tick_size": self._instrument.tick_size},
-            "complete": not session.is_open or now > session.window_end + GRACE,
+            "complete": session.is_final(now),
         }
         if footer is None:
             return self._plan_without_ticks(common, session)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import typer
@@ -31,10 +30,6 @@ def main() -> None:
         else:
             console.print_error(error)
         raise SystemExit(console.exit_code_of(error)) from error
-    except BrokenPipeError as error:
-        # The reader has seen enough (tp sql … | head). Python would complain again when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(console.EXIT_DONE) from error
     except KeyboardInterrupt as error:
         console.err.print("stopped; finished days stay done, start the same command again to go on")
         raise SystemExit(console.EXIT_INTERRUPTED) from error

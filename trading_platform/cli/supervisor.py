@@ -199,7 +199,7 @@ def _died(child: _Child) -> ExecutionError:
 def _too_slow(child: _Child, timeout_s: float) -> ExecutionError:
     return ExecutionError(
         "E604",
-        f"the {child.name} did not answer within {timeout_s:.0f} s; its log: {child.log}",
+        f"the {child.name} did not answer within {timeout_s:g} s; its log: {child.log}",
         f"last lines: {_tail(child.log)}; everything was stopped, the data are not affected",
         "tp ui",
     )

@@ -7,7 +7,7 @@ Belongs here: calendars of exchanges, holidays, half days, overrides. Does not b
 from __future__ import annotations
 
 from .calendar import TradingCalendar, calendar_for, opened
-from .session import Session
+from .session import GRACE, Session
 from .tables import calendar_names
 
-__all__ = ["Session", "TradingCalendar", "calendar_for", "calendar_names", "opened"]
+__all__ = ["GRACE", "Session", "TradingCalendar", "calendar_for", "calendar_names", "opened"]

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Final
+
+# Sierra Chart flushes about every 5 s; late records of a reconnect and slow shares take minutes.
+GRACE: Final = timedelta(minutes=15, seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,10 @@ class Session:
     def is_open(self) -> bool:
         """Tell whether there is any trading on this date."""
         return self.opens_at is not None
+
+    def is_final(self, now: datetime) -> bool:
+        """Tell whether the session can no longer add data: its window ended more than ``GRACE`` ago, or it never trades."""
+        return not self.is_open or now > self.window_end + GRACE
 
     def resolved(self) -> dict[str, str | Sequence[Sequence[str]] | None]:
         """Return what shapes a partition of this day, for its fingerprint and footer.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import ClassVar
 
 import numpy as np
@@ -43,8 +43,6 @@ from .index import ScidIndex
 from .scid import BLOCK_RECORDS
 from .tables import ROW_GROUP_ROWS, BatchMaker, reject_batch, stored_chunks
 
-# Sierra Chart flushes every 5 s; a quarter of an hour covers a slow share and a late start of the copy.
-GRACE = timedelta(minutes=15, seconds=5)
 _SOURCE_FACTS = ("quote_rows", "rejected_rows", "stray_records")
 _MISSING = {"E210": Outcome.MISSING, "E211": Outcome.UNAVAIL}
 
@@ -165,7 +163,7 @@ class TicksBuilder:
                 self._not_yet(session, f"the session opens {session.opens_at:%Y-%m-%d %H:%M} UTC"),
             )
         contract = self._rolls.front(self.symbol, trade_date)
-        over = now > session.window_end + GRACE
+        over = session.is_final(now)
         try:
             source = self._archive.file_for(contract)
             day = self._locate(source, contract, session, now)
@@ -253,7 +251,7 @@ class TicksBuilder:
 
     def check(self, facts: Mapping[str, Json], session: Session) -> tuple[CheckResult, ...]:
         """Judge a day by its facts; the clock only decides whether silence before the close means anything yet."""
-        return check_ticks(facts, session_over=self._clock.now() > session.window_end + GRACE)
+        return check_ticks(facts, session_over=session.is_final(self._clock.now()))
 
     def measure(self, trade_date: date) -> Mapping[str, Json]:
         """Recompute the facts from the stored file; what only the source knows is taken from its footer.

@@ -1,4 +1,4 @@
-"""The command families of ``tp``, one module each; this package only lists them."""
+"""The command families of ``tp``, one module each; this package only lists and registers them."""
 
 from __future__ import annotations
 
