@@ -16,6 +16,7 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 from assets import bars, catalog, checks, keys, ticks  # noqa: E402
+from assets.metadata import column_schema, no_column_schema  # noqa: E402
 from jobs.daily import daily_ingest_job, daily_ingest_schedule  # noqa: E402
 from resources import build_resources  # noqa: E402
 from sensors.dead_runs import dead_runs_sensor  # noqa: E402
@@ -31,12 +32,16 @@ _CHECKS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def build_defs(home: Home | None = None, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+def build_defs(
+    home: Home | None = None, resource_overrides: Mapping[str, Any] | None = None, *, describe_columns: bool = True
+) -> dg.Definitions:
     """Assemble the platform for one home.
 
     Args:
         home: the installation; None finds it by the settings.
         resource_overrides: resources by name that replace the real ones (tests).
+        describe_columns: show column schemas on the asset pages; the command line has no pages, and the schemas cost half a second of
+            imports.
 
     Returns:
         Assets of the active instruments, their checks, the jobs, schedules, sensors and resources.
@@ -47,10 +52,11 @@ def build_defs(home: Home | None = None, resource_overrides: Mapping[str, Any] |
     settings = load_settings()
     home = find_home(settings) if home is None else home
     registry = load_registry(home.instruments_toml if home.instruments_toml.is_file() else None)
+    describe = column_schema if describe_columns else no_column_schema
     dated: list[dg.AssetsDefinition] = []
     for instrument in registry.active:
         if instrument.kind is InstrumentKind.FUTURE:
-            dated += [ticks.ticks_asset(instrument), *bars.bar_assets(instrument)]
+            dated += [ticks.ticks_asset(instrument, describe), *bars.bar_assets(instrument, describe)]
     views = catalog.sql_views_asset([asset.key for asset in dated])
     job = daily_ingest_job(dated, views)
     return dg.Definitions(

@@ -12,14 +12,16 @@ from trading_platform.lake.contracts import BARS_1M, BARS_1S
 
 from . import keys
 from .dated import dated_asset
+from .metadata import DescribeColumns
 
 
-def bar_assets(instrument: Instrument) -> Iterator[dg.AssetsDefinition]:
+def bar_assets(instrument: Instrument, describe: DescribeColumns) -> Iterator[dg.AssetsDefinition]:
     """Define ``<FUT>/bars_1s`` and ``<FUT>/bars_1m``."""
     for contract, length in ((BARS_1S, "1-second"), (BARS_1M, "1-minute")):
         yield dated_asset(
             instrument,
             contract,
+            describe=describe,
             stage="bars",
             kinds={"parquet", "polars"},
             code_version=BarsBuilder.CODE_VERSION,

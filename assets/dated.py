@@ -12,7 +12,7 @@ from trading_platform.lake.contract import DatasetContract
 
 from . import keys
 from .builders import RESOURCE_KEYS
-from .metadata import column_schema
+from .metadata import DescribeColumns
 from .partitions import TRADE_DATES
 from .progress import build_days
 
@@ -23,6 +23,7 @@ def dated_asset(
     instrument: Instrument,
     contract: DatasetContract,
     *,
+    describe: DescribeColumns,
     stage: str,
     description: str,
     code_version: str,
@@ -35,6 +36,7 @@ def dated_asset(
     Args:
         instrument: supplies the first part of the key.
         contract: supplies the second part of the key and the column schema.
+        describe: makes the column schema for the asset page.
         stage: group in the asset graph.
         description: one paragraph for the asset page.
         code_version: version of the transformation.
@@ -58,7 +60,7 @@ def dated_asset(
         description=description,
         code_version=code_version,
         pool="disk_heavy",
-        metadata={"dagster/column_schema": column_schema(contract), "contract_version": contract.version},
+        metadata={**describe(contract), "contract_version": contract.version},
         required_resource_keys=set(RESOURCE_KEYS),
     )
     def dated(context: dg.AssetExecutionContext) -> None:

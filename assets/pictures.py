@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from urllib.parse import quote
 
 import numpy as np
@@ -51,12 +52,12 @@ def price_and_volume(preview: Preview, *, alt: str, synthetic: bool) -> str:
     return f"![{alt}](data:image/svg+xml,{quote(''.join(parts), safe=_SAFE_CHARACTERS)})"
 
 
-def _coarsen(preview: Preview) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]  # plain plotting arrays
+def _coarsen(preview: Preview) -> tuple[np.ndarray, np.ndarray]:
     """Return at most ``_POINTS`` buckets: last known price and summed volume of each."""
     edges = np.linspace(0, len(preview.price), min(_POINTS, len(preview.price)) + 1).astype(int)
     price = np.full(len(edges) - 1, np.nan)
     volume = np.zeros(len(edges) - 1, np.int64)
-    for index, (first, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for index, (first, stop) in enumerate(pairwise(edges)):
         known = preview.price[first:stop][~np.isnan(preview.price[first:stop])]
         price[index] = known[-1] if len(known) else np.nan
         volume[index] = preview.volume[first:stop].sum()

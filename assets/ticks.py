@@ -9,13 +9,15 @@ from trading_platform.lake.contracts import TICKS
 from trading_platform.sierra import TicksBuilder
 
 from .dated import dated_asset
+from .metadata import DescribeColumns
 
 
-def ticks_asset(instrument: Instrument) -> dg.AssetsDefinition:
+def ticks_asset(instrument: Instrument, describe: DescribeColumns) -> dg.AssetsDefinition:
     """Define ``<FUT>/ticks``."""
     return dated_asset(
         instrument,
         TICKS,
+        describe=describe,
         stage="ticks",
         kinds={"parquet", "sierrachart"},
         code_version=TicksBuilder.CODE_VERSION,

@@ -92,6 +92,11 @@ class AssetReport:
         return [day for day in self.planned if day.state is DayState.BLOCKED]
 
     @property
+    def notes(self) -> list[PlannedDay]:
+        """Return the days that stay as they are for a reason that people should know."""
+        return [day for day in self.planned if day.state is DayState.CURRENT and day.why]
+
+    @property
     def failures(self) -> list[DayResult]:
         """Return the days that ran and are not materialized."""
         return [result for result in self.results if not result.outcome.is_materialized]
@@ -125,6 +130,7 @@ class Backfill:
         self._graph = defs.resolve_asset_graph()
         self._job = defs.resolve_implicit_global_asset_job_def()
         self._workbench = _open_workbench(defs)
+        self._catalog = Path((defs.resources or {})["duckdb"].database)
 
     def plan(self, request: BackfillRequest) -> list[AssetReport]:
         """Say what a run would do, without doing anything."""
@@ -160,7 +166,7 @@ class Backfill:
                 wrote = wrote or any(result.outcome is not Outcome.SKIP for result in report.results)
                 yield report
             if asset_keys.SQL_VIEWS in request.keys:
-                yield self._run_views(changed=wrote)
+                yield self._run_views(needed=wrote or request.mode is Mode.FORCE)
 
     def _dated(self, request: BackfillRequest) -> list[dg.AssetKey]:
         return [key for key in request.keys if has_builder(key)]
@@ -208,10 +214,14 @@ class Backfill:
         report.seconds = time.perf_counter() - started
         return report
 
-    def _run_views(self, *, changed: bool) -> AssetReport:
+    def _run_views(self, *, needed: bool) -> AssetReport:
         started = time.perf_counter()
         report = AssetReport(asset_keys.SQL_VIEWS)
-        if changed or self._instance.get_latest_materialization_event(asset_keys.SQL_VIEWS) is None:
+        if (
+            needed
+            or not self._catalog.is_file()
+            or self._instance.get_latest_materialization_event(asset_keys.SQL_VIEWS) is None
+        ):
             self._execute(asset_keys.SQL_VIEWS, None, {})
         report.seconds = time.perf_counter() - started
         return report

@@ -34,12 +34,12 @@ def daily_ingest_job(dated: Sequence[dg.AssetsDefinition], views: dg.AssetsDefin
 def daily_ingest_schedule(
     job: UnresolvedAssetJobDefinition, instruments: Sequence[Instrument]
 ) -> dg.ScheduleDefinition:
-    """Define the schedule: 17:30 New York on weekdays, half an hour after CME's trade date ends."""
+    """Define the schedule: 18:30 New York on weekdays: CME's trade date ends at 18:00 and is final a quarter of an hour later."""
 
     @dg.schedule(
         name=f"{DAILY_INGEST}_after_close",
         job=job,
-        cron_schedule="30 17 * * 1-5",
+        cron_schedule="30 18 * * 1-5",
         execution_timezone="America/New_York",
         description="Requests the trade date whose session has just ended; skips holidays.",
     )

@@ -84,7 +84,7 @@ def load_definitions(home: Home) -> dg.Definitions:
             "a namesake in the working directory or in PYTHONPATH comes first; nothing was started",
             f"cd {REPOSITORY} && tp config",
         )
-    built: dg.Definitions = module.build_defs(home)
+    built: dg.Definitions = module.build_defs(home, describe_columns=False)
     return built
 
 

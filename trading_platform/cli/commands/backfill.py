@@ -238,6 +238,8 @@ def print_results(reports: Sequence[AssetReport], seconds: float) -> None:
     columns = ("asset", *[outcome.value for outcome in shown], "blocked", "rows", "bytes", "seconds")
     console.print_table(columns, rows, title="partitions by outcome")
     for report in reports:
+        for planned in report.notes:
+            console.err.print(f"{report.key.to_user_string()} {planned.trade_date.isoformat()} {planned.why}")
         for result in report.failures:
             text = str(result.error) if result.error is not None else f"{result.outcome.value} {result.reason}"
             console.err.print(f"{report.key.to_user_string()} {result.trade_date.isoformat()} {text}")
