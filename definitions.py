@@ -22,6 +22,7 @@ from resources import build_resources  # noqa: E402
 from sensors.dead_runs import dead_runs_sensor  # noqa: E402
 from trading_platform.bars import BarsBuilder  # noqa: E402
 from trading_platform.instruments import InstrumentKind, load_registry  # noqa: E402
+from trading_platform.logs import configure_logs  # noqa: E402
 from trading_platform.settings import Home, find_home, load_settings  # noqa: E402
 from trading_platform.sierra import TicksBuilder  # noqa: E402
 
@@ -50,6 +51,7 @@ def build_defs(
         ConfigurationError: E102 or E103 if there is no home, E12x if the list of instruments cannot be read.
     """
     settings = load_settings()
+    configure_logs(settings.log_level)
     home = find_home(settings) if home is None else home
     registry = load_registry(home.instruments_toml if home.instruments_toml.is_file() else None)
     describe = column_schema if describe_columns else no_column_schema

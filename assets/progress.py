@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import dagster as dg
+import structlog
 
 from trading_platform.lake import DayResult, build_day
 from trading_platform.lake.building import DayBuilder
@@ -21,6 +22,8 @@ from trading_platform.process import ProcessIdentity
 from .builders import Workbench, builder_for
 from .metadata import describe_failures, event_metadata, failure_metadata
 from .partitions import trade_date_of
+
+_log = structlog.get_logger()
 
 TAG_FORCE = "tp/force"
 TAG_VERIFY = "tp/verify"
@@ -72,6 +75,17 @@ class PartitionProgress:
         )
         self.results.append(result)
         self._record(result, partition_key)
+        _log.info(
+            "day",
+            symbol=self._builder.symbol,
+            dataset=self._builder.contract.name,
+            trade_date=partition_key,
+            outcome=result.outcome.value,
+            rows=result.rows,
+            error=None if result.error is None else result.error.code,
+            run_id=self._context.run.run_id,
+            seconds=round(result.seconds, 4),
+        )
         for listener in _listeners:
             listener(self._context.asset_key, result)
         return result

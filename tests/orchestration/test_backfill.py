@@ -285,3 +285,14 @@ def test_plan_says_what_would_run_and_does_nothing(small_platform: SmallPlatform
     assert small_platform.instance.get_runs_count() == 0
     list(engine.run(request))
     assert [sum(day.is_to_run for day in report.planned) for report in engine.plan(request)] == [0, 0, 0]
+
+
+def test_every_day_leaves_one_structured_log_line(
+    small_platform: SmallPlatform, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TP_LOG_LEVEL", "INFO")
+    small_platform.backfill("MNQ/ticks")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    assert [(line["event"], line["symbol"], line["trade_date"], line["outcome"]) for line in lines] == [
+        ("day", "MNQ", day.isoformat(), "WRITE") for day in FIVE_DAYS
+    ]

@@ -163,22 +163,31 @@ class DatasetContract:
                 f'tp sql "describe {self.name}"',
             )
         from pandera.config import ValidationDepth, config_context
-        from pandera.errors import SchemaErrors
+        from pandera.errors import SchemaError
 
+        if frame.schema != self.polars_schema:
+            raise self._refusal(frame)
         try:
             # Settings of the process (PANDERA_VALIDATION_ENABLED and _DEPTH) must not switch the gate off.
             with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
-                self._schema.validate(frame, lazy=True)
-        except SchemaErrors as error:
+                self._rows_schema.validate(frame)
+        except SchemaError as error:
             raise self._refusal(frame) from error
 
     @cached_property
     def _schema(self) -> DataFrameSchema:
-        schema = self.model.to_schema()
-        for spec in schema.columns.values():
-            # Nulls are judged by ``rows_obey_the_rules``: pandera's own scan costs 6 ms per million rows, a null count nothing.
-            spec.nullable = True
-        return schema
+        return self.model.to_schema()
+
+    @cached_property
+    def _rows_schema(self) -> DataFrameSchema:
+        """Return the checks of the model without its columns.
+
+        Names and types are compared as a whole and nulls are judged by ``rows_obey_the_rules``: column by column pandera needs 4 ms for
+        ten columns and 6 ms per million rows to find nulls.
+        """
+        from pandera.polars import DataFrameSchema
+
+        return DataFrameSchema(checks=self._schema.checks, name=self._schema.name)
 
     def _refusal(self, frame: pl.DataFrame) -> QualityError:
         """Say which column breaks which rule, how often, and show the first rows."""

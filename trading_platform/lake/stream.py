@@ -132,7 +132,7 @@ class FileStream:
         table = table.slice(0, rows)
         self._pending = rest.to_batches()
         self._pending_rows -= rows
-        self._contract.validate(pl.DataFrame(pl.from_arrow(table)))
+        self._contract.validate(_as_frame(table))
         if not _row_groups_are_whole(table):
             table = table.combine_chunks()
         assert self._parquet is not None  # noqa: S101 rows arrive before discard
@@ -234,6 +234,27 @@ def _as_text(array: pa.Array, dtype: pa.DataType) -> pa.Array:
 def _polars_name(dtype: pa.DataType) -> str:
     frame = pl.DataFrame(pl.from_arrow(pa.table({"column": pa.array([], dtype)})))
     return str(frame.schema["column"])
+
+
+def _as_frame(table: pa.Table) -> pl.DataFrame:
+    """Return the rows as polars columns, without copying numbers.
+
+    A dictionary column of one value, such as the contract of a day, is repeated instead of converted: that would take longer than all
+    other columns together.
+    """
+    columns = []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if pa.types.is_dictionary(field.type) and column.null_count == 0 and _words(column) == 1:
+            value = pl.Series(field.name, pl.from_arrow(column.chunk(0).slice(0, 1)))
+            columns.append(value.new_from_index(0, len(column)))
+        else:
+            columns.append(pl.Series(field.name, pl.from_arrow(column, rechunk=False)))
+    return pl.DataFrame(columns)
+
+
+def _words(column: pa.ChunkedArray) -> int:
+    """Return how many different values the dictionaries of a column have."""
+    return len({word for chunk in column.chunks for word in chunk.dictionary.to_pylist()})
 
 
 def _row_groups_are_whole(table: pa.Table) -> bool:

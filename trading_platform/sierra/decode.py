@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from fractions import Fraction
 from functools import cached_property
+from math import frexp
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from numpy.typing import NDArray
 from ..errors import SourceError
 from .format import EPOCH_OFFSET_US, INT32_MAX, OPEN_FIRST_BITS, OPEN_LAST_BITS, Int64s, Records, Timing, judge_timing
 from .scid import BLOCK_RECORDS
+
+MINUS_ZERO_BITS = 0x80000000  # minus zero is zero
 
 FLAG_TS_DECREASED = 1
 FLAG_OFF_TICK = 2
@@ -106,6 +109,10 @@ class PriceRule:
         float64, which is what the literal ``1.08505`` is. ``ticks * 0.00005`` would be off by one unit in the last place now and then.
         """
         numerator, denominator = self._tick_ratio
+        if _is_power_of_two(denominator):
+            # Such a tick, 0.25 for one, is a float64 itself, and multiplying by it is exact and faster.
+            np.multiply(ticks, numerator / denominator, out=out)
+            return
         if numerator != 1.0:
             np.multiply(ticks, numerator, out=out)
             ticks = out
@@ -147,13 +154,9 @@ class TickColumns:
         Every row group gets its own. The pool keeps freed memory, whereas malloc returns blocks of this size to the system and the page
         faults of taking them again cost as much as decoding.
         """
-
-        def column(dtype: type[np.generic]) -> Any:
-            return np.frombuffer(pa.allocate_buffer(capacity * np.dtype(dtype).itemsize), dtype)
-
-        floats = (column(np.float64), column(np.float64), column(np.float64))
-        small = (column(np.int32), column(np.int8), column(np.uint8), column(np.uint8))
-        return cls(column(np.int64), *floats, *small)
+        floats = [pool_array(capacity, np.float64) for _ in range(3)]
+        small = [pool_array(capacity, dtype) for dtype in (np.int32, np.int8, np.uint8, np.uint8)]
+        return cls(pool_array(capacity, np.int64), *floats, *small)
 
     @property
     def capacity(self) -> int:
@@ -182,11 +185,10 @@ class RejectedRows:
 class _Scratch:
     """Reused block-sized buffers: fresh ones would double the decoding time by page faults."""
 
-    dt: Int64s = field(default_factory=lambda: np.empty(BLOCK_RECORDS, np.int64))
     bits: NDArray[np.uint32] = field(default_factory=lambda: np.empty(BLOCK_RECORDS, np.uint32))
     counts: NDArray[np.uint32] = field(default_factory=lambda: np.empty((4, BLOCK_RECORDS), np.uint32))
     floats: Float64s = field(default_factory=lambda: np.empty((4, BLOCK_RECORDS), np.float64))
-    split: NDArray[np.uint32] = field(default_factory=lambda: np.empty(BLOCK_RECORDS, np.uint32))
+    truths: Bools = field(default_factory=lambda: np.empty((2, BLOCK_RECORDS), np.bool_))
 
 
 class TickDecoder:
@@ -215,7 +217,7 @@ class TickDecoder:
         self.other_day_rows = 0
         self.rejected: dict[str, int] = {}
         self.first_reject: tuple[int, str] | None = None
-        self._window = (start_us + EPOCH_OFFSET_US, end_us + EPOCH_OFFSET_US)
+        self._window_us = (start_us, end_us)
         self._latest = latest
         self._factor = rule.ticks_per_stored
         self._bounds = rule.tick_bounds
@@ -266,88 +268,82 @@ class TickDecoder:
         return RejectedRows(records[bad], verdicts[bad], seq_before, first)
 
     def _append(self, records: Records, out: TickColumns) -> bool:
-        """Decode records that are all trades; False, with nothing changed, if one of them is not."""
+        """Decode records that are all trades; False, with nothing appended, if one of them is not."""
         n, scratch = len(records), self._scratch
-        dt, bits = scratch.dt[:n], scratch.bits[:n]
-        num_trades, total, bid_volume, ask_volume = scratch.counts[:, :n]
-        np.copyto(dt, records["dt"])
+        here = slice(out.rows, out.rows + n)
+        # Whatever turns out to be no trade is overwritten: rows count only once out.rows is raised.
+        ts_us, volume, bundle, flags = out.ts_us[here], out.volume[here], out.bundle[here], out.flags[here]
+        total = volume.view(np.uint32)
+        bits, (num_trades, bid_volume, ask_volume, split) = scratch.bits[:n], scratch.counts[:, :n]
+        stored, ticks, bid_ticks, ask_ticks = scratch.floats[:, :n]
+        np.subtract(records["dt"], EPOCH_OFFSET_US, out=ts_us)
         np.copyto(bits, records["open"].view(np.uint32))
         np.copyto(num_trades, records["num_trades"])
         np.copyto(total, records["total_volume"])
         np.copyto(bid_volume, records["bid_volume"])
         np.copyto(ask_volume, records["ask_volume"])
-        stored, ticks, bid_ticks, ask_ticks = scratch.floats[:, :n]
         np.copyto(stored, records["close"])
-        stored *= self._factor
+        np.multiply(stored, self._factor, out=stored)
         np.rint(stored, out=ticks)
-        if not self._all_trades(dt, bits, scratch.counts[:, :n], ticks):
+        decreased = np.less(ts_us[1:], ts_us[:-1], out=scratch.truths[0, : n - 1])
+        ordered = not decreased.any()
+        if not (
+            self._in_window(ts_us, ordered=ordered)
+            and _counts_of_trades(num_trades, total, bid_volume, ask_volume)
+            and self._credible(ticks)
+            and _bundles(bits, bundle, scratch.truths[1, :n])
+        ):
             return False
 
-        here = slice(out.rows, out.rows + n)
-        np.subtract(dt, EPOCH_OFFSET_US, out=out.ts_us[here])
         self.rule.points(ticks, out.price[here])
-        out.volume[here] = total
-        np.subtract((ask_volume > 0).view(np.int8), (bid_volume > 0).view(np.int8), out=out.side[here])
-        _bundles(bits, out.bundle[here])
-        flags = out.flags[here]
+        sold, bought = np.greater(bid_volume, 0, out=scratch.truths[1, :n]), np.greater(ask_volume, 0)
+        np.subtract(bought.view(np.int8), sold.view(np.int8), out=out.side[here])
         flags[:] = 0
-        self._flag_decreases(dt, flags)
-        stored -= ticks
+        if not ordered:
+            flags[1:][decreased] |= FLAG_TS_DECREASED
+        if self._last_ts is not None and ts_us[0] < self._last_ts:
+            flags[0] |= FLAG_TS_DECREASED
+        self._last_ts = int(ts_us[-1])
+        np.subtract(stored, ticks, out=stored)
         np.abs(stored, out=stored)
-        if stored.max() > GRID_TOLERANCE_TICKS:
+        if np.maximum.reduce(stored) > GRID_TOLERANCE_TICKS:
             flags[stored > GRID_TOLERANCE_TICKS] |= FLAG_OFF_TICK
         bid_null = self._quote(records["low"], bid_ticks, out.bid[here])
         ask_null = self._quote(records["high"], ask_ticks, out.ask[here])
-        crossed = bid_ticks > ask_ticks
+        crossed = np.greater(bid_ticks, ask_ticks, out=scratch.truths[0, :n])
         if bid_null is not None or ask_null is not None:
             _mark_nulls(out, here, bid_null, ask_null)
             crossed &= ~(_or_none(bid_null, n) | _or_none(ask_null, n))
         if crossed.any():
             flags[crossed] |= FLAG_CROSSED
-        split = scratch.split[:n]
         np.add(bid_volume, ask_volume, out=split)
-        if not np.array_equal(split, total):
-            flags[split != total] |= FLAG_VOLUME_SPLIT
+        differs = np.not_equal(split, total, out=scratch.truths[0, :n])
+        if differs.any():
+            flags[differs] |= FLAG_VOLUME_SPLIT
         out.rows += n
         self.rows += n
         return True
 
-    def _all_trades(self, dt: Int64s, bits: NDArray[np.uint32], counts: NDArray[np.uint32], ticks: Float64s) -> bool:
-        """Tell whether every record is a trade inside the window; a NaN price fails every comparison."""
-        num_trades, total, bid_volume, ask_volume = counts
-        start, end = self._window
-        low, high = self._bounds
-        return bool(
-            dt.min() >= start
-            and dt.max() < end
-            and num_trades.min() == 1
-            and num_trades.max() == 1
-            and total.min() >= 1
-            and total.max() <= INT32_MAX
-            and bid_volume.max() <= INT32_MAX
-            and ask_volume.max() <= INT32_MAX
-            and ticks.min() >= low
-            and ticks.max() <= high
-            and (low > 0 or bool(ticks.all()))
-            and _opens_are_trades(bits)
-        )
+    def _in_window(self, ts_us: Int64s, *, ordered: bool) -> bool:
+        """Tell whether every time lies in the window; if they are ordered, both ends decide."""
+        start_us, end_us = self._window_us
+        first, last = (ts_us[0], ts_us[-1]) if ordered else (ts_us.min(), ts_us.max())
+        return bool(first >= start_us and last < end_us)
 
-    def _flag_decreases(self, dt: Int64s, flags: NDArray[np.uint8]) -> None:
-        if self._last_ts is not None and dt[0] < self._last_ts:
-            flags[0] |= FLAG_TS_DECREASED
-        decreased = dt[1:] < dt[:-1]
-        if decreased.any():
-            flags[1:][decreased] |= FLAG_TS_DECREASED
-        self._last_ts = int(dt[-1])
+    def _credible(self, ticks: Float64s) -> bool:
+        """Tell whether every price is a number, not zero and within bounds; a NaN passes through the reductions and fails."""
+        low, high = self._bounds
+        lowest, highest = np.minimum.reduce(ticks), np.maximum.reduce(ticks)
+        return bool(lowest >= low and highest <= high and (lowest > 0 or ticks.all()))
 
     def _quote(self, stored: NDArray[np.float32], ticks: Float64s, out: Float64s) -> Bools | None:
         """Convert one side's quotes; returns where there is none (zero, not finite, beyond any credible price)."""
-        low, high = self._bounds
         np.copyto(ticks, stored)
-        ticks *= self._factor
+        np.multiply(ticks, self._factor, out=ticks)
         np.rint(ticks, out=ticks)
         null: Bools | None = None
-        if not (ticks.min() >= low and ticks.max() <= high and (low > 0 or bool(ticks.all()))):
+        if not self._credible(ticks):
+            low, high = self._bounds
             null = ~((ticks >= low) & (ticks <= high)) | (ticks == 0)
             ticks[null] = 0.0
         self.rule.points(ticks, out)
@@ -360,10 +356,10 @@ class TickDecoder:
         )
         if not damaged:
             self._judge_content(records, verdicts)
-        dt: Int64s = np.ascontiguousarray(records["dt"])
         if not damaged:
-            start, end = self._window
-            verdicts[(dt < start) | (dt >= end)] = Verdict.OTHER_DAY
+            start_us, end_us = self._window_us
+            dt: Int64s = np.ascontiguousarray(records["dt"])
+            verdicts[(dt < start_us + EPOCH_OFFSET_US) | (dt >= end_us + EPOCH_OFFSET_US)] = Verdict.OTHER_DAY
         timing = judge_timing(records, self._latest)
         verdicts[timing == Timing.IMPLAUSIBLE] = Verdict.TIMESTAMP_IMPLAUSIBLE
         verdicts[timing == Timing.LEGACY_DATE] = Verdict.LEGACY_DATE
@@ -429,6 +425,11 @@ def record_kinds(records: Records) -> NDArray[np.uint8]:
     return kinds
 
 
+def pool_array(size: int, dtype: type[np.generic]) -> Any:
+    """Return an uninitialised array in Arrow's memory pool, see :meth:`TickColumns.empty`."""
+    return np.frombuffer(pa.allocate_buffer(size * np.dtype(dtype).itemsize), dtype)
+
+
 def zero_record(path: Path, index: int) -> SourceError:
     """Return the error for a zero record between good ones."""
     return SourceError(
@@ -440,18 +441,43 @@ def zero_record(path: Path, index: int) -> SourceError:
     )
 
 
-def _opens_are_trades(bits: NDArray[np.uint32]) -> bool:
-    odd = int(np.count_nonzero(bits))
-    if odd == 0:
-        return True
-    return odd == int(np.count_nonzero(bits == OPEN_FIRST_BITS)) + int(np.count_nonzero(bits == OPEN_LAST_BITS)) + int(
-        np.count_nonzero(bits == 0x80000000)  # minus zero is zero
+def _is_power_of_two(number: float) -> bool:
+    return frexp(number)[0] == 0.5
+
+
+def _counts_of_trades(
+    num_trades: NDArray[np.uint32],
+    total: NDArray[np.uint32],
+    bid_volume: NDArray[np.uint32],
+    ask_volume: NDArray[np.uint32],
+) -> bool:
+    """Tell whether every record counts one trade of at least one contract and no count is too large."""
+    smallest, largest = np.minimum.reduce, np.maximum.reduce
+    return bool(
+        smallest(num_trades) == 1
+        and largest(num_trades) == 1
+        and smallest(total) >= 1
+        and largest(total) <= INT32_MAX
+        and largest(bid_volume) <= INT32_MAX
+        and largest(ask_volume) <= INT32_MAX
     )
 
 
-def _bundles(bits: NDArray[np.uint32], out: NDArray[np.uint8]) -> None:
-    np.equal(bits, OPEN_FIRST_BITS, out=out.view(np.bool_))
-    out[bits == OPEN_LAST_BITS] = 2
+def _bundles(bits: NDArray[np.uint32], out: NDArray[np.uint8], last: Bools) -> bool:
+    """Write 1 where Open is the first sentinel, 2 where it is the last; False if an Open is neither of them nor zero.
+
+    ``last`` is overwritten.
+    """
+    opened = int(np.count_nonzero(bits))
+    if opened == 0:
+        out[:] = 0
+        return True
+    first = np.equal(bits, OPEN_FIRST_BITS, out=out.view(np.bool_))
+    np.equal(bits, OPEN_LAST_BITS, out=last)
+    opened -= int(np.count_nonzero(first)) + int(np.count_nonzero(last))
+    out += last.view(np.uint8)
+    out += last.view(np.uint8)
+    return opened == 0 or opened == int(np.count_nonzero(bits == MINUS_ZERO_BITS))
 
 
 def _mark_nulls(out: TickColumns, here: slice, bid_null: Bools | None, ask_null: Bools | None) -> None:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ..lake import TICK_REJECTS, TICKS
-from .decode import Bools, RejectedRows, TickColumns, Verdict
+from .decode import Bools, RejectedRows, TickColumns, Verdict, pool_array
 from .facts import TickChunk
 from .format import RECORD
 
@@ -39,7 +41,7 @@ class BatchMaker:
         schema = TICKS.arrow_schema
         arrays = {
             "ts": _array(columns.ts_us[:rows], pa.timestamp("us", "UTC")),
-            "seq": _array(np.arange(first_seq, first_seq + rows, dtype=np.uint32), pa.uint32()),
+            "seq": _array(self._seq(first_seq, rows), pa.uint32()),
             "price": _array(columns.price[:rows], pa.float64()),
             "bid": _array(columns.bid[:rows], pa.float64(), columns.bid_null),
             "ask": _array(columns.ask[:rows], pa.float64(), columns.ask_null),
@@ -47,9 +49,22 @@ class BatchMaker:
             "side": _array(columns.side[:rows], pa.int8()),
             "bundle": _array(columns.bundle[:rows], pa.uint8()),
             "flags": _array(columns.flags[:rows], pa.uint8()),
-            "contract": pa.DictionaryArray.from_arrays(_array(np.zeros(rows, np.int32), pa.int32()), [self.contract]),
+            "contract": self._contracts.slice(0, rows),
         }
         return pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
+
+    @cached_property
+    def _contracts(self) -> pa.DictionaryArray:
+        """Return the contract once per row of a row group; all batches share it."""
+        return pa.DictionaryArray.from_arrays(_array(np.zeros(ROW_GROUP_ROWS, np.int32), pa.int32()), [self.contract])
+
+    @cached_property
+    def _places(self) -> NDArray[np.uint32]:
+        return np.arange(ROW_GROUP_ROWS, dtype=np.uint32)
+
+    def _seq(self, first_seq: int, rows: int) -> NDArray[np.uint32]:
+        seq: NDArray[np.uint32] = pool_array(rows, np.uint32)
+        return np.add(self._places[:rows], np.uint32(first_seq), out=seq)
 
 
 def reject_batch(rejects: RejectedRows) -> pa.RecordBatch:

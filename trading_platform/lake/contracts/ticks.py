@@ -13,7 +13,7 @@ from typing import Annotated
 
 import polars as pl
 
-from ..model import DELTA, DICTIONARY, PLAIN, SPLIT, ContractModel, Rule, column, finite, within
+from ..model import DELTA, DICTIONARY, PLAIN, SPLIT, ContractModel, Rule, column, finite, never, within
 
 _FIRST_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST_TIME = datetime(2099, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
@@ -49,9 +49,9 @@ class Ticks(ContractModel):
             within("ts", _FIRST_TIME, _LAST_TIME, "a time from 2000 to 2099"),
             finite("price"),
             finite("bid"),
-            Rule("bid", "null where the source has 0", pl.col("bid") != 0),
+            never("bid", 0, "null where the source has 0"),
             finite("ask"),
-            Rule("ask", "null where the source has 0", pl.col("ask") != 0),
+            never("ask", 0, "null where the source has 0"),
             within("volume", 1, _LARGEST_VOLUME, "at least 1"),
             within("side", -1, 1, "-1, 0 or 1"),
             within("bundle", 0, 2, "0, 1 or 2"),
