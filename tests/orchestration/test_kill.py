@@ -46,26 +46,40 @@ def materialized(home: Home) -> dict[str, set[str]]:
         return {name: set(instance.get_materialized_partitions(dg.AssetKey(name.split("/")))) for name in ASSETS}
 
 
+def stored_files(home: Home) -> int:
+    return sum(1 for _ in home.lake_dir.rglob("part-*.parquet"))
+
+
+def wait_for_files(process: subprocess.Popen[bytes], home: Home, count: int) -> None:
+    """Return when the lake has at least ``count`` files (0: at once, while the process still starts)."""
+    deadline = time.monotonic() + WATCHDOG_S
+    while process.poll() is None and stored_files(home) < count:
+        assert time.monotonic() < deadline, "the backfill makes no progress: a dead run holds its pool"
+        time.sleep(0.01)
+
+
 @pytest.mark.slow
 def test_p2_ten_kills_then_exactly_the_unfinished_days_run(tmp_path: Path) -> None:
     """Pool limit 1 (dagster.yaml): a dead run that kept its slot would hang the next process, which the watchdog would end."""
     undisturbed = make_home(tmp_path / "undisturbed", WEEKDAYS)
-    started = time.monotonic()
     backfill(undisturbed)
-    whole_s = time.monotonic() - started
     home = make_home(tmp_path / "killed", WEEKDAYS)
     moments = random.Random(20_250_317)
     finished_before: dict[str, set[str]] = {name: set() for name in ASSETS}
+    progress: list[int] = []
     for _ in range(KILLS):
         line, environment = command(home)
         process = subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(moments.uniform(0.3, whole_s * 0.8))
+        wait_for_files(process, home, stored_files(home) + moments.randrange(0, 8))
+        time.sleep(moments.uniform(0.0, 0.15))  # anywhere between two commits
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=WATCHDOG_S)
-        if (home.dagster_dir / "storage").exists():
+        if (home.dagster_dir / "history").exists():
             finished = materialized(home)
             assert all(finished_before[name] <= finished[name] for name in ASSETS)
             finished_before = finished
+        progress.append(sum(map(len, finished_before.values())))
+    assert any(0 < days < len(ASSETS) * len(WEEKDAYS) for days in progress), progress
     result = backfill(home)
     for asset in result["assets"]:
         name = asset["asset"]

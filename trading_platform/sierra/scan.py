@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .format import EARLIEST_DT, EPOCH_OFFSET_US, Int64s, Records, Timing, judge_timing
-from .scid import ScidFile
+from .scid import BLOCK_RECORDS, ScidFile
 
 # A destroyed byte range rarely ends on a record: the record it ends in keeps its prices and gets a date that may be years off and still
 # plausible, and random bytes now and then read as a plausible date. A segment of at most this many records that touches a bad run and
 # does not fit between its neighbours in time is therefore taken for part of the damage.
 ISLAND_RECORDS = 16
+
+# Only times are looked at, so nothing is gained by staying in a small cache: fewer and larger reads cost a fifth less.
+SCANNED_RECORDS = 4 * BLOCK_RECORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ def extend_scan(file: ScidFile, state: ScanState, latest: int) -> None:
     Raises:
         SourceError: E204 the file shrank meanwhile.
     """
-    for first, block in file.stream(state.count):
+    for first, block in file.stream(state.count, block_records=SCANNED_RECORDS):
         dt: Int64s = np.ascontiguousarray(block["dt"])
         # The common block needs two comparisons: if time never decreases, its ends bound everything in between.
         if dt[0] >= EARLIEST_DT and dt[-1] <= latest and bool((dt[1:] >= dt[:-1]).all()):
