@@ -61,7 +61,6 @@ class PartitionProgress:
         identity = ProcessIdentity.current()
         if ProcessIdentity.from_tags(self._tags) != identity:
             self._context.instance.add_run_tags(self._context.run.run_id, identity.to_tags())
-        self._workbench.lake.remove_stale_temporaries()
         return self
 
     def build(self, partition_key: str) -> DayResult:

@@ -15,7 +15,7 @@ from .report import Line, Result
 NAME = "orchestration"
 DAYS, TICKS_PER_DAY = 250, 200
 ASSETS = ("ES/ticks", "ES/bars_1m", "MNQ/ticks", "MNQ/bars_1m")
-RANGE = "backfill of tiny days"
+RANGE, BARE = "backfill of tiny days", "bare Dagster: assets that only log one event per day"
 
 
 def run(settings: Settings) -> Result:
@@ -30,15 +30,23 @@ def run(settings: Settings) -> Result:
             shutil.rmtree(home / name, ignore_errors=True)
 
     arguments = {"home": str(home), "first": made["first"], "last": LAST_DATE.isoformat()}
+    bare_arguments = {"home": str(home), "first": made["first"], "days": days}
     series = measure(
-        [Variant(RANGE, "bench.orchestration:backfill", arguments, reset)], settings, min(settings.rounds, 2)
+        [
+            Variant(RANGE, "bench.orchestration:backfill", arguments, reset),
+            Variant(BARE, "bench.orchestration:bare", bare_arguments, reset),
+        ],
+        settings,
+        min(settings.rounds, 2),
     )
-    measured = series[RANGE]
+    measured, bare_ms = series[RANGE], 1e3 * series[BARE].median("run_wall_s") / series[BARE].median("asset_days")
     own_ms = 1e3 * (measured.median("run_wall_s") - measured.median("builder_s")) / measured.median("asset_days")
     lines = [
         Line(
             "Dagster's own cost, wall per asset-day", own_ms, "ms", at_most=30.0, noisy=measured.is_noisy_in_wall_time
         ),
+        Line("bare Dagster, one event per asset-day and nothing else, wall", bare_ms, "ms"),
+        Line("own cost / bare Dagster", own_ms / bare_ms, "x"),
         Line("build_day of a tiny day, wall", 1e3 * measured.median("builder_s") / measured.median("asset_days"), "ms"),
         Line("whole range, wall", measured.median("run_wall_s"), "s"),
         Line(
@@ -93,5 +101,49 @@ def backfill(home: str, first: str, last: str) -> Callable[[], dict[str, Any]]:
             "asset_days": len(results),
             "history_bytes": history,
         }
+
+    return work
+
+
+def bare(home: str, first: str, days: int) -> Callable[[], dict[str, Any]]:
+    """Prepare the same number of asset-days in runs of the same size, with assets that do nothing but log one event per day."""
+    from datetime import date
+
+    import dagster as dg
+
+    from assets.partitions import TRADE_DATES
+    from jobs.backfill import QUIET
+    from jobs.ranges import TAG_RANGE_END, TAG_RANGE_START, contiguous_chunks, trade_dates_between
+    from trading_platform.cli.platform import prepare_dagster_home
+    from trading_platform.settings import open_home
+
+    def asset(name: str) -> dg.AssetsDefinition:
+        @dg.asset(key=name.split("/"), partitions_def=TRADE_DATES, backfill_policy=dg.BackfillPolicy.multi_run(60))
+        def bare_asset(context) -> None:  # type: ignore[no-untyped-def]
+            for day in context.partition_keys:
+                context.log_event(
+                    dg.AssetMaterialization(context.asset_key, partition=day, metadata={"outcome": "WRITE"})
+                )
+                context.add_asset_metadata({"outcome": "WRITE"}, partition_key=day)
+
+        return bare_asset
+
+    def work() -> dict[str, Any]:
+        opened = open_home(Path(home))
+        opened.dagster_dir.mkdir(exist_ok=True)
+        prepare_dagster_home(opened)
+        defs = dg.Definitions([asset(name) for name in ASSETS], executor=dg.in_process_executor)
+        job = defs.resolve_implicit_global_asset_job_def()
+        dates = trade_dates_between(date.fromisoformat(first), LAST_DATE)[:days]
+        done = 0
+        with dg.DagsterInstance.get() as instance:
+            started = time.perf_counter()
+            for name in ASSETS:
+                subset = job.get_subset(asset_selection={dg.AssetKey(name.split("/"))})
+                for chunk in contiguous_chunks(dates, 60):
+                    tags = {TAG_RANGE_START: chunk[0].isoformat(), TAG_RANGE_END: chunk[-1].isoformat()}
+                    subset.execute_in_process(instance=instance, run_config=QUIET, tags=tags)
+                    done += len(chunk)
+            return {"run_wall_s": time.perf_counter() - started, "asset_days": done}
 
     return work

@@ -33,7 +33,7 @@ from .pools import wait_for_pool
 from .ranges import TAG_RANGE_END, TAG_RANGE_START, contiguous_chunks, trade_dates_between
 
 TAG_BACKFILL = "tp/backfill"
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _CLAIM_POLL_S = 0.5
 
 
@@ -157,8 +157,11 @@ class Backfill:
         Raises:
             ExecutionError: E602 if another process works on the same partitions and ``wait`` is not set.
         """
-        for dead in end_dead_runs(self._instance):
+        ended = end_dead_runs(self._instance)
+        for dead in ended:
             self._reporter.note(str(dead))
+        if ended:
+            self._workbench.lake.remove_stale_temporaries()
         wrote = False
         with self._claimed(request):
             for key in self._dated(request):
@@ -238,7 +241,7 @@ class Backfill:
         result = job.execute_in_process(
             instance=self._instance,
             raise_on_error=False,
-            run_config=_QUIET,
+            run_config=QUIET,
             tags={
                 **tags,
                 **ProcessIdentity.current().to_tags(),

@@ -147,3 +147,13 @@ def test_p1_sweeper_spares_a_temporary_that_is_locked_itself(tmp_path):
         fcntl.flock(file, fcntl.LOCK_EX)
         assert lake.remove_stale_temporaries() == 0
     assert lake.remove_stale_temporaries() == 1
+
+
+def test_p2_next_writer_of_a_partition_deletes_what_a_killed_one_left(tmp_path: Path) -> None:
+    lake = LocalLake(tmp_path)
+    folder = lake.path("ticks", "MNQ", DAY).parent
+    folder.mkdir(parents=True)
+    left = folder / ".part-0.0123456789abcdef.tmp"
+    left.write_bytes(b"half a file")
+    with lake.begin(TICKS, "MNQ", DAY):
+        assert not left.exists()

@@ -23,7 +23,7 @@ import pyarrow as pa
 from .contract import DatasetContract
 from .files import FileOperations, lake_failure, locked_folder
 from .footer import FooterFields
-from .stream import FileStream
+from .stream import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, FileStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ class PartitionWriter:
         self._make_directory(self._path)
         with ExitStack() as stack:
             stack.enter_context(locked_folder(self._path.parent, self._lock_wait_s))
+            self._sweep()
             self._accepted = self._open(self.contract, self._path, stack)
             self._stack = stack.pop_all()
         return self
@@ -177,6 +178,12 @@ class PartitionWriter:
         except OSError as error:
             raise lake_failure(error, self._quarantine_path, 0) from error
         return None
+
+    def _sweep(self) -> None:
+        """Delete what a killed writer of this partition left: under its lock, nobody else writes it."""
+        for folder in (self._path.parent, self._quarantine_path.parent):
+            for temporary in folder.glob(f"{TEMPORARY_PREFIX}*{TEMPORARY_SUFFIX}"):
+                temporary.unlink(missing_ok=True)
 
     def _open(self, contract: DatasetContract, path: Path, stack: ExitStack) -> FileStream:
         stream = FileStream(contract, path, self._files)
