@@ -60,12 +60,13 @@ def build_defs(
         if instrument.kind is InstrumentKind.FUTURE:
             dated += [ticks.ticks_asset(instrument, describe), *bars.bar_assets(instrument, describe)]
     views = catalog.sql_views_asset([asset.key for asset in dated])
-    job = daily_ingest_job(dated, views)
+    # Without dated assets there is nothing to ingest, and a job of unpartitioned assets could not be asked for a trade date.
+    ingest = daily_ingest_job(dated, views) if dated else None
     return dg.Definitions(
         assets=[*dated, views],
         asset_checks=[checks.data_checks(asset, _CHECKS[asset.key.path[1]]) for asset in dated],
-        jobs=[job],
-        schedules=[daily_ingest_schedule(job, registry.active)],
+        jobs=[] if ingest is None else [ingest],
+        schedules=[] if ingest is None else [daily_ingest_schedule(ingest, registry.active)],
         sensors=[dead_runs_sensor()],
         resources={**build_resources(home, settings), **(resource_overrides or {})},
         # A process per step costs 1.5 CPU seconds of imports; the work of a step is often less.

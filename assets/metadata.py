@@ -11,12 +11,10 @@ from typing import Any
 import dagster as dg
 
 from trading_platform.lake import DayResult
-from trading_platform.lake.building import CheckResult, Outcome
+from trading_platform.lake.building import CheckResult
 from trading_platform.lake.contract import DatasetContract
 
 from .pictures import price_and_volume
-
-MAX_EVENT_BYTES = 16 * 1024
 
 # Shown as entries of their own, which the UI plots over partitions; the others stand in one JSON entry. Every entry costs
 # time whenever an event is written or read.
@@ -54,12 +52,12 @@ def event_metadata(result: DayResult, *, symbol: str, dataset: str) -> dict[str,
     if result.checks:
         metadata["checks"] = _check_table(result.checks)
     if result.rejected:
-        metadata["rejected_rows"] = dg.MetadataValue.table(
+        metadata["rejected_by_reason"] = dg.MetadataValue.table(
             [dg.TableRecord({"reason": reason, "rows": rows}) for reason, rows in sorted(result.rejected.items())]
         )
-    metadata |= {
-        name: value for name, value in result.facts.items() if isinstance(value, (int, float, str)) and name != "rows"
-    }
+    metadata |= {name: result.facts[name] for name in _SHOWN_FACTS if result.facts.get(name) is not None}
+    if result.facts:
+        metadata["facts"] = dg.MetadataValue.json(dict(result.facts))
     metadata["size_bytes"] = dg.MetadataValue.int(result.size_bytes)
     metadata["seconds"] = dg.MetadataValue.float(round(result.seconds, 4))
     metadata[FINGERPRINT] = result.fingerprint or ""
@@ -113,12 +111,6 @@ def is_done(metadata: Mapping[str, dg.MetadataValue[Any]]) -> bool:
     """Tell from a partition's latest event whether its session had ended when it was made."""
     value = metadata.get(COMPLETE)
     return value is not None and bool(value.value)
-
-
-def outcome_of(metadata: Mapping[str, dg.MetadataValue[Any]]) -> Outcome | None:
-    """Read the outcome from an event's metadata."""
-    value = metadata.get(OUTCOME)
-    return None if value is None else Outcome(str(value.value))
 
 
 def _check_table(checks: Iterable[CheckResult]) -> dg.TableMetadataValue:

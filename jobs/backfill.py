@@ -7,20 +7,23 @@ belong here: which days are to do (``planning``), how a day is made (``assets``)
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from assets import keys as asset_keys
 from assets.builders import RESOURCE_KEYS, Workbench, has_builder
-from assets.partitions import TRADE_DATES
+from assets.partitions import FIRST_TRADE_DATE, TRADE_DATES
 from assets.progress import TAG_FORCE, TAG_VERIFY, listening
-from trading_platform.errors import ExecutionError
+from trading_platform.errors import ConfigurationError, ExecutionError
 from trading_platform.lake import DayResult
 from trading_platform.lake.building import Outcome
 from trading_platform.process import ProcessIdentity
@@ -32,7 +35,9 @@ from .planning import DayState, Mode, PlannedDay, blocked_days, plan_days
 from .pools import wait_for_pool
 from .ranges import TAG_RANGE_END, TAG_RANGE_START, contiguous_chunks, trade_dates_between
 
-TAG_BACKFILL = "tp/backfill"
+if TYPE_CHECKING:
+    from dagster_shared.error import SerializableErrorInfo
+
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _CLAIM_POLL_S = 0.5
 
@@ -129,11 +134,13 @@ class Backfill:
         self._reporter = reporter
         self._graph = defs.resolve_asset_graph()
         self._job = defs.resolve_implicit_global_asset_job_def()
+        self._jobs = {job.name: job for job in defs.resolve_all_job_defs()}
         self._workbench = _open_workbench(defs)
         self._catalog = Path((defs.resources or {})["duckdb"].database)
 
     def plan(self, request: BackfillRequest) -> list[AssetReport]:
         """Say what a run would do, without doing anything."""
+        _refuse_impossible(request)
         reports = []
         will_run: set[tuple[dg.AssetKey, date]] = set()
         for key in self._dated(request):
@@ -157,6 +164,7 @@ class Backfill:
         Raises:
             ExecutionError: E602 if another process works on the same partitions and ``wait`` is not set.
         """
+        _refuse_impossible(request)
         ended = end_dead_runs(self._instance)
         for dead in ended:
             self._reporter.note(str(dead))
@@ -170,6 +178,10 @@ class Backfill:
                 yield report
             if asset_keys.SQL_VIEWS in request.keys:
                 yield self._run_views(needed=wrote or request.mode is Mode.FORCE)
+
+    def _assets_of_job(self, name: str) -> AbstractSet[dg.AssetKey]:
+        job = self._jobs.get(name)
+        return frozenset() if job is None else frozenset(job.asset_layer.selected_asset_keys)
 
     def _dated(self, request: BackfillRequest) -> list[dg.AssetKey]:
         return [key for key in request.keys if has_builder(key)]
@@ -211,9 +223,10 @@ class Backfill:
 
         with listening(collect):
             for chunk in contiguous_chunks(runnable, size):
-                self._execute(
-                    key, request, {TAG_RANGE_START: chunk[0].isoformat(), TAG_RANGE_END: chunk[-1].isoformat()}
-                )
+                tags = {TAG_RANGE_START: chunk[0].isoformat(), TAG_RANGE_END: chunk[-1].isoformat()}
+                done = self._execute(key, request, tags)
+                finished = {result.trade_date for result in report.results}
+                report.results += [_unfinished(key, day, done) for day in chunk if day not in finished]
         report.seconds = time.perf_counter() - started
         return report
 
@@ -229,7 +242,9 @@ class Backfill:
         report.seconds = time.perf_counter() - started
         return report
 
-    def _execute(self, key: dg.AssetKey, request: BackfillRequest | None, tags: dict[str, str]) -> None:
+    def _execute(
+        self, key: dg.AssetKey, request: BackfillRequest | None, tags: dict[str, str]
+    ) -> dg.ExecuteInProcessResult:
         node = self._graph.get(key)
         for pool in sorted(node.pools or ()):
             wait_for_pool(self._instance, pool, self._reporter.note)
@@ -245,7 +260,6 @@ class Backfill:
             tags={
                 **tags,
                 **ProcessIdentity.current().to_tags(),
-                TAG_BACKFILL: "tp",
                 **({TAG_FORCE: "true"} if mode is Mode.FORCE else {}),
                 **({TAG_VERIFY: "true"} if mode is Mode.VERIFY else {}),
             },
@@ -257,6 +271,7 @@ class Backfill:
                 "the run's page in the web UI shows the cause; partitions that were made before stay done",
                 "tp ui",
             )
+        return result
 
     @contextmanager
     def _claimed(self, request: BackfillRequest) -> Iterator[None]:
@@ -269,7 +284,7 @@ class Backfill:
         reported = False
         while True:
             with claim(self._claims_dir, names) as held_by_other:
-                conflict = held_by_other or claim_of_runs(self._instance, names)
+                conflict = held_by_other or claim_of_runs(self._instance, names, self._assets_of_job)
                 if conflict is None:
                     yield
                     return
@@ -279,7 +294,7 @@ class Backfill:
                     "E602",
                     f"{len(shared)} of the requested partitions are being made by {conflict.holder}, first {shared[0]}",
                     "two backfills of the same partitions would do the same work twice; nothing was started",
-                    "tp backfill … --wait",
+                    _again(request, "--wait"),
                 )
             if not reported:
                 self._reporter.note(
@@ -287,6 +302,45 @@ class Backfill:
                 )
                 reported = True
             time.sleep(_CLAIM_POLL_S)
+
+
+def _refuse_impossible(request: BackfillRequest) -> None:
+    if request.first < FIRST_TRADE_DATE:
+        raise ConfigurationError(
+            "E174",
+            f"the range begins on {request.first.isoformat()}, before the first partition {FIRST_TRADE_DATE.isoformat()}",
+            "days before it have no partition, and a run over them would fail as a whole; nothing was started",
+            _again(replace(request, first=FIRST_TRADE_DATE)),
+        )
+
+
+def _again(request: BackfillRequest, *options: str) -> str:
+    """Return the command line of a request."""
+    keys = [key.to_user_string() for key in request.keys]
+    return shlex.join(
+        ["tp", "backfill", *keys, "--from", request.first.isoformat(), "--to", request.last.isoformat(), *options]
+    )
+
+
+def _unfinished(key: dg.AssetKey, day: date, run: dg.ExecuteInProcessResult) -> DayResult:
+    """Return the result of a day that its run never came to: something outside the day itself failed."""
+    errors = [event.step_failure_data.error for event in run.all_events if event.is_step_failure]
+    causes = [_root_cause(error) for error in errors if error is not None]
+    name = day.isoformat()
+    error = ExecutionError(
+        "E605",
+        f"{key.to_user_string()} {name} was not made: run {run.run_id[:8]} ended before it",
+        f"{causes[0] if causes else 'the run says no cause'}; days that were made before stay done",
+        f"tp backfill {key.to_user_string()} --from {name} --to {name}",
+    )
+    return DayResult(day, Outcome.ERROR, reason=error.what, error=error)
+
+
+def _root_cause(error: SerializableErrorInfo) -> str:
+    """Return the first line of what went wrong, below Dagster's own wrapping."""
+    while error.cause is not None:
+        error = error.cause
+    return error.message.strip().splitlines()[0]
 
 
 def latest_opened(defs: dg.Definitions, keys: Sequence[dg.AssetKey]) -> date:

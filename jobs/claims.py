@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,15 +70,25 @@ def claim(folder: Path, partitions: Iterable[str]) -> Iterator[Claim | None]:
             os.close(held)
 
 
-def claim_of_runs(instance: dg.DagsterInstance, partitions: AbstractSet[str]) -> Claim | None:
-    """Return the claim of a run that is under way outside ``tp`` (web UI, schedule) on any of the partitions, or None."""
+def claim_of_runs(
+    instance: dg.DagsterInstance,
+    partitions: AbstractSet[str],
+    assets_of_job: Callable[[str], AbstractSet[dg.AssetKey]],
+) -> Claim | None:
+    """Return the claim of a run that is under way outside ``tp`` (web UI, schedule) on any of the partitions, or None.
+
+    Args:
+        instance: where runs are.
+        partitions: names from ``partition_name``.
+        assets_of_job: the assets of a job by its name; a run of a whole job names no assets of its own.
+    """
     for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
-        if run.asset_selection is None or (process := ProcessIdentity.from_tags(run.tags)) is None:
+        process = ProcessIdentity.from_tags(run.tags)
+        if process is None:
             continue
+        keys = run.asset_selection or assets_of_job(run.job_name)
         held = frozenset(
-            partition_name(key.to_user_string(), day.isoformat())
-            for key in run.asset_selection
-            for day in _days_of(run.tags)
+            partition_name(key.to_user_string(), day.isoformat()) for key in keys for day in _days_of(run.tags)
         )
         if process != ProcessIdentity.current() and held & partitions:
             return Claim(f"run {run.run_id[:8]}, {process}", held)

@@ -16,6 +16,7 @@ import dagster as dg
 from assets.builders import Workbench, builder_for
 from assets.metadata import is_done
 from trading_platform.clock import SystemClock
+from trading_platform.errors import LakeError, PlatformError
 from trading_platform.lake.building import DayBuilder, Outcome, fingerprint_of
 from trading_platform.sessions import calendar_for
 
@@ -28,6 +29,7 @@ class DayState(StrEnum):
     PARTIAL = "partial"
     STALE = "stale"
     FORCED = "forced"
+    UNREADABLE = "unreadable"
     NOT_OPEN = "not open"
     BLOCKED = "blocked"
 
@@ -41,7 +43,7 @@ class Mode(StrEnum):
     VERIFY = "verify"
 
 
-TO_RUN = frozenset({DayState.MISSING, DayState.PARTIAL, DayState.STALE, DayState.FORCED})
+TO_RUN = frozenset({DayState.MISSING, DayState.PARTIAL, DayState.STALE, DayState.FORCED, DayState.UNREADABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def plan_days(
         elif not finished.get(day.isoformat(), False):
             planned.append(PlannedDay(day, DayState.PARTIAL, "made before its session had ended"))
         else:
-            planned.append(_compare(builder, workbench, day, verify=mode is Mode.VERIFY))
+            planned.append(_judge(builder, workbench, day, verify=mode is Mode.VERIFY))
     return planned
 
 
@@ -104,11 +106,27 @@ def blocked_days(
     stored = {key: instance.get_materialized_partitions(key) for key in upstream}
     for day in days:
         for key, partitions in stored.items():
-            symbol, dataset = key.path
-            if day.isoformat() not in partitions or workbench.lake.footer(dataset, symbol, day) is None:
-                blocked[day] = f"{key.to_user_string()} has no {day.isoformat()}"
+            reason = _unusable(workbench, key, day) if day.isoformat() in partitions else "is not materialized"
+            if reason is not None:
+                blocked[day] = f"{key.to_user_string()} {day.isoformat()} {reason}"
                 break
     return blocked
+
+
+def _unusable(workbench: Workbench, key: dg.AssetKey, day: date) -> str | None:
+    symbol, dataset = key.path
+    try:
+        return None if workbench.lake.footer(dataset, symbol, day) is not None else "has no file"
+    except LakeError as error:
+        return f"cannot be read: {error.code}"
+
+
+def _judge(builder: DayBuilder, workbench: Workbench, day: date, *, verify: bool) -> PlannedDay:
+    """Compare a day; what cannot be compared is run, so that its error becomes the outcome of that day and of no other."""
+    try:
+        return _compare(builder, workbench, day, verify=verify)
+    except PlatformError as error:
+        return PlannedDay(day, DayState.UNREADABLE, f"{error.code} {error.what}")
 
 
 def _finished(

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import numpy as np
+import psutil
 import pytest
 
+from assets.metadata import event_metadata
 from assets.pictures import MARKDOWN_LIMIT
 from jobs.backfill import AssetReport
 from jobs.claims import claim, partition_name
 from jobs.planning import DayState, Mode
 from resources import ClockResource
-from trading_platform.errors import ExecutionError
+from trading_platform.errors import ConfigurationError, ExecutionError
+from trading_platform.lake import DayResult
 from trading_platform.lake.building import Outcome
+from trading_platform.process import ProcessIdentity
 from trading_platform.sierra.scid import ScidFile
 
 from .conftest import FIVE_DAYS, SmallPlatform
@@ -295,4 +301,91 @@ def test_every_day_leaves_one_structured_log_line(
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
     assert [(line["event"], line["symbol"], line["trade_date"], line["outcome"]) for line in lines] == [
         ("day", "MNQ", day.isoformat(), "WRITE") for day in FIVE_DAYS
+    ]
+
+
+def test_p2_damaged_stored_day_is_built_again_and_holds_up_no_other(small_platform: SmallPlatform) -> None:
+    small_platform.backfill()
+    before = small_platform.hashes()
+    path = small_platform.lake.path("ticks", "MNQ", BAD_DAY)
+    path.write_bytes(path.read_bytes()[:100])
+    reports = small_platform.backfill()
+    assert {d.trade_date: d.state for d in reports["MNQ/ticks"].planned if d.is_to_run} == {
+        BAD_DAY: DayState.UNREADABLE
+    }
+    assert outcomes(reports["MNQ/ticks"]) == {Outcome.SKIP: 4, Outcome.WRITE: 1}
+    assert small_platform.hashes() == before
+
+
+def test_p2_unreadable_source_fails_its_days_and_no_other_instrument(platform_of: Callable[..., SmallPlatform]) -> None:
+    platform = platform_of(active=("MNQ", "ES"))
+    platform.backfill()
+    path = archive_file(platform)
+    path.write_bytes(path.read_bytes()[:40])
+    reports = platform.backfill()
+    assert outcomes(reports["MNQ/ticks"]) == {Outcome.ERROR: 5}
+    assert {result.error.code for result in reports["MNQ/ticks"].failures if result.error} == {"E200"}
+    assert outcomes(reports["ES/ticks"]) == {Outcome.SKIP: 5}
+    assert len(platform.hashes()) == 30  # the older files of MNQ are intact
+
+
+def test_p2_days_that_a_broken_run_never_came_to_are_reported(
+    small_platform: SmallPlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assets.progress import PartitionProgress
+
+    record = PartitionProgress._record
+
+    def break_on_third(self: PartitionProgress, result: DayResult, partition_key: str) -> None:
+        if result.trade_date == BAD_DAY:
+            raise OSError("no space left for the event")
+        record(self, result, partition_key)
+
+    monkeypatch.setattr(PartitionProgress, "_record", break_on_third)
+    report = small_platform.backfill("MNQ/ticks")["MNQ/ticks"]
+    assert outcomes(report) == {Outcome.WRITE: 2, Outcome.ERROR: 3}
+    assert [result.trade_date for result in report.failures] == list(FIVE_DAYS[2:])
+    errors = [result.error for result in report.failures]
+    assert {error.code for error in errors if error} == {"E605"}
+    assert "no space left for the event" in str(errors[0])
+
+
+def test_range_before_the_first_partition_is_refused(small_platform: SmallPlatform) -> None:
+    with pytest.raises(ConfigurationError, match="E174") as caught:
+        small_platform.backfill("MNQ/ticks", first=date(2004, 12, 30), last=date(2005, 1, 4))
+    assert caught.value.next_command == "tp backfill MNQ/ticks --from 2005-01-03 --to 2005-01-04"
+
+
+@pytest.mark.parametrize("selection", [None, frozenset({dg.AssetKey(["MNQ", "ticks"])})])
+def test_runs_of_web_ui_and_schedule_count_as_claims(
+    small_platform: SmallPlatform, selection: frozenset[dg.AssetKey] | None
+) -> None:
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    started = psutil.Process(other.pid).create_time()
+    process = ProcessIdentity(ProcessIdentity.current().host, other.pid, started)
+    job = small_platform.defs.resolve_job_def("daily_ingest")
+    run = small_platform.instance.create_run_for_job(
+        job, tags={**process.to_tags(), "dagster/partition": "2025-03-12"}, asset_selection=selection
+    )
+    event = dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_START.value, job_name=run.job_name)
+    small_platform.instance.report_dagster_event(event, run.run_id)
+    try:
+        with pytest.raises(ExecutionError, match="E602") as caught:
+            small_platform.backfill("MNQ/ticks")
+    finally:
+        other.kill()
+        other.wait()
+    assert f"run {run.run_id[:8]}, process {other.pid}" in caught.value.what
+    assert outcomes(small_platform.backfill("MNQ/ticks")["MNQ/ticks"]) == {Outcome.WRITE: 5}  # the dead run was ended
+
+
+def test_p8_rejected_rows_are_shown_by_reason(small_platform: SmallPlatform) -> None:
+    metadata = event_metadata(
+        DayResult(BAD_DAY, Outcome.WRITE, rejected={"price_not_finite": 2}, facts={"rejected_rows": 2}),
+        symbol="MNQ",
+        dataset="ticks",
+    )
+    assert metadata["rejected_rows"] == 2
+    assert [record.data for record in metadata["rejected_by_reason"].records] == [
+        {"reason": "price_not_finite", "rows": 2}
     ]

@@ -106,3 +106,10 @@ def test_p1_server_loads_the_workspace_from_another_folder(tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stderr
     assert "All code locations passed validation" in done.stderr + done.stdout
+
+
+def test_p6_home_with_indices_only_has_no_ingest(tmp_path: Path) -> None:
+    defs = build_defs(make_home(tmp_path, days=(), active=("SPX",)))
+    dg.Definitions.validate_loadable(defs)
+    assert list(defs.jobs or []) == []
+    assert list(defs.schedules or []) == []
