@@ -30,7 +30,8 @@ from trading_platform.process import ProcessIdentity
 from trading_platform.sessions import opened
 
 from .claims import claim, claim_of_runs, partition_name
-from .dead_runs import end_dead_runs
+from .dead_runs import end_dead_runs, end_runs_of
+from .interrupts import InterruptWatch
 from .planning import DayState, Mode, PlannedDay, blocked_days, plan_days
 from .pools import wait_for_pool
 from .ranges import TAG_RANGE_END, TAG_RANGE_START, contiguous_chunks, trade_dates_between
@@ -163,6 +164,7 @@ class Backfill:
 
         Raises:
             ExecutionError: E602 if another process works on the same partitions and ``wait`` is not set.
+            KeyboardInterrupt: after Ctrl-C or SIGTERM; no further day is started, finished days stay done.
         """
         _refuse_impossible(request)
         ended = end_dead_runs(self._instance)
@@ -171,13 +173,17 @@ class Backfill:
         if ended:
             self._workbench.lake.remove_stale_temporaries()
         wrote = False
-        with self._claimed(request):
-            for key in self._dated(request):
-                report = self._run_asset(key, request)
-                wrote = wrote or any(result.outcome is not Outcome.SKIP for result in report.results)
-                yield report
-            if asset_keys.SQL_VIEWS in request.keys:
-                yield self._run_views(needed=wrote or request.mode is Mode.FORCE)
+        with self._claimed(request), InterruptWatch() as watch:
+            try:
+                for key in self._dated(request):
+                    report = self._run_asset(key, request, watch)
+                    wrote = wrote or any(result.outcome is not Outcome.SKIP for result in report.results)
+                    yield report
+                if asset_keys.SQL_VIEWS in request.keys:
+                    yield self._run_views(needed=wrote or request.mode is Mode.FORCE)
+            except KeyboardInterrupt:
+                end_runs_of(self._instance, ProcessIdentity.current())
+                raise
 
     def _assets_of_job(self, name: str) -> AbstractSet[dg.AssetKey]:
         job = self._jobs.get(name)
@@ -203,7 +209,7 @@ class Backfill:
         days, later = self._days(key, request)
         return [*plan_days(key, self._workbench, self._instance, days, request.mode), *later]
 
-    def _run_asset(self, key: dg.AssetKey, request: BackfillRequest) -> AssetReport:
+    def _run_asset(self, key: dg.AssetKey, request: BackfillRequest, watch: InterruptWatch) -> AssetReport:
         started = time.perf_counter()
         report = AssetReport(key, self._plan_asset(key, request))
         to_run = [day.trade_date for day in report.planned if day.is_to_run]
@@ -220,11 +226,13 @@ class Backfill:
         def collect(asset_key: dg.AssetKey, result: DayResult) -> None:
             report.results.append(result)
             self._reporter.day(asset_key, result)
+            watch.raise_if_interrupted()
 
         with listening(collect):
             for chunk in contiguous_chunks(runnable, size):
                 tags = {TAG_RANGE_START: chunk[0].isoformat(), TAG_RANGE_END: chunk[-1].isoformat()}
                 done = self._execute(key, request, tags)
+                watch.raise_if_interrupted()
                 finished = {result.trade_date for result in report.results}
                 report.results += [_unfinished(key, day, done) for day in chunk if day not in finished]
         report.seconds = time.perf_counter() - started

@@ -84,7 +84,7 @@ def claim_of_runs(
     """
     for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)):
         process = ProcessIdentity.from_tags(run.tags)
-        if process is None:
+        if process is None or (process.is_on_this_host and not process.is_alive):
             continue
         keys = run.asset_selection or assets_of_job(run.job_name)
         held = frozenset(

@@ -50,10 +50,17 @@ def end_dead_runs(instance: dg.DagsterInstance, *, dry_run: bool = False) -> lis
         if process is None or not process.is_on_this_host or process.is_alive:
             continue
         dead.append(DeadRun(run.run_id, process))
-        if dry_run:
-            continue
-        instance.report_run_failed(
-            run, message=f"{process} is gone: killed, crashed or lost power. Finished days stay done."
-        )
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        if not dry_run:
+            _end(instance, run, f"{process} is gone: killed, crashed or lost power. Finished days stay done.")
     return dead
+
+
+def end_runs_of(instance: dg.DagsterInstance, process: ProcessIdentity) -> None:
+    """End the unfinished runs of a process that gives up on them (Ctrl-C between two steps leaves a run that nobody goes on with)."""
+    for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, tags=process.to_tags())):
+        _end(instance, run, f"{process} was interrupted. Finished days stay done.")
+
+
+def _end(instance: dg.DagsterInstance, run: dg.DagsterRun, message: str) -> None:
+    instance.report_run_failed(run, message=message)
+    instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)

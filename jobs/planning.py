@@ -18,6 +18,7 @@ from assets.metadata import is_done
 from trading_platform.clock import SystemClock
 from trading_platform.errors import LakeError, PlatformError
 from trading_platform.lake.building import DayBuilder, Outcome, fingerprint_of
+from trading_platform.lake.reader import is_intact
 from trading_platform.sessions import calendar_for
 
 
@@ -149,7 +150,7 @@ def _was_written_late(builder: DayBuilder, workbench: Workbench, day: date) -> b
     session = calendar_for(workbench.registry.get(builder.symbol).calendar).session(day)
     try:
         written_s = workbench.lake.path(builder.contract.name, builder.symbol, day).stat().st_mtime
-    except FileNotFoundError:
+    except OSError:  # gone, or the lake is not what it should be: then the comparison says so
         return False
     return session.is_final(datetime.fromtimestamp(written_s, UTC))
 
@@ -179,5 +180,8 @@ def _compare(builder: DayBuilder, workbench: Workbench, day: date, *, verify: bo
         return PlannedDay(day, DayState.CURRENT, f"source not there now ({plan.reason}); stored data kept")
     sources = () if plan.decided in {Outcome.CLOSED, Outcome.EMPTY} else builder.hash_sources(plan, verify=verify)
     if fingerprint_of(builder, plan, sources) == footer.fingerprint:
+        path = workbench.lake.path(builder.contract.name, builder.symbol, day)
+        if verify and not is_intact(path):
+            return PlannedDay(day, DayState.UNREADABLE, "its stored file is damaged")
         return PlannedDay(day, DayState.CURRENT)
     return PlannedDay(day, DayState.STALE, "source, settings or code changed since it was made")

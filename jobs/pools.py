@@ -13,6 +13,8 @@ import dagster as dg
 
 from trading_platform.process import ProcessIdentity
 
+from .dead_runs import end_dead_runs
+
 REPORT_AFTER_S = 5.0
 _POLL_S = 0.25
 
@@ -34,6 +36,9 @@ def wait_for_pool(instance: dg.DagsterInstance, pool: str | None, report: Callab
         limit = info.limit if info.limit is not None else info.slot_count
         if not limit or info.active_slot_count < limit:
             return
+        # The holder may die while we wait: then nobody else would free its slot.
+        for dead in end_dead_runs(instance):
+            report(str(dead))
         if not reported and time.monotonic() - started >= REPORT_AFTER_S:
             reported = True
             report(

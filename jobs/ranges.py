@@ -17,7 +17,9 @@ def trade_dates_between(first: date, last: date) -> list[date]:
 
 
 def first_of_last(last: date, number: int) -> date:
-    """Return the first of the ``number`` weekdays that end with ``last``."""
+    """Return the first of the ``number`` weekdays that end with ``last``; at the earliest the first day of the calendar."""
+    if number > last.toordinal():
+        return date.min
     day, left = last, number - 1 if last.weekday() < 5 else number
     while left > 0:
         day -= timedelta(days=1)

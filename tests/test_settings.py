@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from trading_platform.errors import ConfigurationError
+from trading_platform.errors import ConfigurationError, command
 from trading_platform.settings import create_home, find_home, load_settings, open_home, unknown_settings
 
 
@@ -83,3 +84,77 @@ def test_u6_creating_a_home_again_keeps_its_data_folder(tmp_path: Path) -> None:
     data.mkdir()
     create_home(tmp_path / "home", sierra_dir=data)
     assert create_home(tmp_path / "home").sierra_dir == data.resolve()
+
+
+@pytest.mark.parametrize("marker", [b"{", b"[]", b"\xff\xfe{}", b'{"sierra_dir": 5}', b'{"demo": "no"}', None])
+def test_u6_a_damaged_or_absent_marker_is_e103_and_its_next_command_repairs_it(
+    tmp_path: Path, marker: bytes | None
+) -> None:
+    home = create_home(tmp_path / "my home")
+    (home.lake_dir / "ticks").mkdir()
+    path = home.path / "home.json"
+    path.unlink()
+    if marker is not None:
+        path.write_bytes(marker)
+    with pytest.raises(ConfigurationError) as raised:
+        open_home(home.path)
+    assert raised.value.code == "E103"
+    assert raised.value.next_command == f"tp init --home '{home.path}'"
+    create_home(home.path)
+    assert open_home(home.path) == home
+
+
+def test_u1_a_damaged_marker_does_not_let_real_and_synthetic_data_mix(tmp_path: Path) -> None:
+    real, demo = create_home(tmp_path / "real"), create_home(tmp_path / "demo", demo=True)
+    (real.lake_dir / "ticks").mkdir()
+    demo.demo_manifest.parent.mkdir()
+    demo.demo_manifest.write_text("{}")
+    for home in (real, demo):
+        (home.path / "home.json").write_text("")
+        with pytest.raises(ConfigurationError) as raised:
+            create_home(home.path, demo=not home.is_demo)
+        assert raised.value.code == "E104"
+        assert (home.path / "home.json").read_text() == ""
+    with pytest.raises(ConfigurationError) as raised:
+        open_home(demo.path)
+    assert raised.value.next_command == f"tp demo --home {demo.path}"
+    assert create_home(demo.path, demo=True).is_demo
+
+
+def test_u6_a_marker_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = create_home(tmp_path / "home")
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(OSError, match="No space"):
+        create_home(home.path, sierra_dir=tmp_path)
+    assert open_home(home.path) == home
+    assert sorted(path.name for path in home.path.iterdir()) == ["cache", "dagster", "home.json", "lake"]
+
+
+def test_u6_a_tilde_is_the_folder_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    made = create_home(tmp_path / "trading")
+    (tmp_path / ".env").write_text("TP_SIERRA_DIR=~/Data\n")
+    monkeypatch.setenv("TP_HOME", "~/trading")
+    settings = load_settings()
+    assert (settings.home, settings.sierra_dir) == (tmp_path / "trading", tmp_path / "Data")
+    assert find_home(settings) == made
+    monkeypatch.setenv("TP_HOME", "~nobody-of-that-name/trading")
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings()
+    assert raised.value.code == "E101"
+
+
+def test_u6_an_empty_variable_counts_as_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TP_HOME", "TP_SIERRA_DIR", "TP_LOG_LEVEL"):
+        monkeypatch.setenv(name, "")
+    settings = load_settings()
+    assert (settings.home, settings.sierra_dir, settings.log_level) == (None, None, "WARNING")
+
+
+def test_u5_next_commands_survive_a_shell() -> None:
+    assert command("tp", "backfill", "MNQ/*", "--day", date(2025, 3, 14)) == "tp backfill 'MNQ/*' --day 2025-03-14"
+    assert command("tp", "init", "--home", Path("/my home")) == "tp init --home '/my home'"

@@ -8,6 +8,17 @@ Families: 1xx configuration, 2xx source files, 3xx vendors, 4xx schema and quali
 
 from __future__ import annotations
 
+import shlex
+
+
+def command(*parts: object) -> str:
+    """Return a command line that a shell reads back as these parts, for ``next_command``.
+
+    Args:
+        parts: program, options and values; a path with spaces or a pattern such as ``MNQ/*`` is quoted.
+    """
+    return shlex.join(str(part) for part in parts)
+
 
 class PlatformError(Exception):
     """An error that tells a person what to do.

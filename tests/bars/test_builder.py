@@ -11,12 +11,13 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from trading_platform.bars import BarWindow, time_bars
+from trading_platform.clock import FixedClock
 from trading_platform.errors import LakeError, QualityError
 from trading_platform.lake import Outcome, build_day
 from trading_platform.sessions import GRACE
 
 from . import frames
-from .conftest import DAY
+from .conftest import DAY, LATER
 
 HOLIDAY = date(2025, 4, 18)  # Good Friday
 
@@ -204,4 +205,22 @@ def test_b1_an_unknown_step_is_refused(lake, instrument, calendar) -> None:
     from trading_platform.bars import BarsBuilder
 
     with pytest.raises(ValueError, match="Expected a step of 1s, 1m"):
-        BarsBuilder(instrument, lake, calendar, "5m")
+        BarsBuilder(instrument, lake, calendar, "5m", FixedClock(LATER))
+
+
+def test_b1_bars_of_ticks_that_came_in_later_turn_stale_although_they_counted_as_complete(
+    store_ticks, builder_of, lake
+) -> None:
+    """The footer of ticks does not say whether they were complete, so a final session is all that bars can go by."""
+    ticks = frames.answer_ticks()
+    early = build_day(builder_of(), DAY, store_ticks(ticks.head(5)))
+    assert (early.outcome, early.complete) == (Outcome.WRITE, True)
+    late = build_day(builder_of(), DAY, store_ticks(ticks))
+    assert (late.outcome, late.facts["ticks"]) == (Outcome.WRITE, ticks.height)
+
+
+def test_b1_the_clock_must_be_given(lake, instrument, calendar) -> None:
+    from trading_platform.bars import BarsBuilder
+
+    with pytest.raises(TypeError, match="clock"):
+        BarsBuilder(instrument, lake, calendar, "1s")

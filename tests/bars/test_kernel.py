@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from trading_platform.bars import BAR_COLUMNS, BarWindow, time_bars
+from trading_platform.bars import BAR_COLUMNS, BarWindow, dollar_bars, time_bars, volume_bars
 from trading_platform.errors import QualityError
 
 from . import frames
@@ -268,3 +268,23 @@ def test_b1_one_second_sample_of_mnq_keeps_its_holes_and_range(shared_data: Path
         "02:20",
         "03:55",
     ]
+
+
+@pytest.mark.parametrize("price", [2.0**18, -(2.0**18)])
+def test_b1_sums_that_floats_cannot_hold_exactly_are_refused(price: float) -> None:
+    """Four trades of 2**31 - 1 contracts at 2**20 ticks stay below 2**53, five do not."""
+
+    def ticks(rows: int) -> pl.DataFrame:
+        size = np.full(rows, 2**31 - 1)
+        return frames.tick_frame(frames.START_US + np.arange(rows), np.full(rows, price), size, np.ones(rows))
+
+    bars = time_bars(ticks(4), 1, tick_size=0.25)
+    assert bars["notional"].to_list() == [4 * (2**31 - 1) * price]
+    for make in (
+        lambda: time_bars(ticks(5), 1, tick_size=0.25),
+        lambda: dollar_bars(ticks(5), 100.0, tick_size=0.25, multiplier_usd=2.0),
+        lambda: volume_bars(ticks(5), 100, tick_size=0.25),
+    ):
+        with pytest.raises(QualityError, match="too large to be summed exactly") as caught:
+            make()
+        assert caught.value.code == "E423"

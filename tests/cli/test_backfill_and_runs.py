@@ -39,6 +39,12 @@ def test_u5_backfill_refuses_wrong_usage_before_it_starts(demo: Demo, arguments:
     assert listing(demo.home / "lake") == before
 
 
+def test_u5_next_commands_of_patterns_can_be_pasted(demo: Demo) -> None:
+    called = call("backfill", "MNQ/*", "--from", DAY, "--to", "2025-03-03", home=demo.home)
+    assert called.error is not None
+    assert called.error.next_command == f"tp backfill 'MNQ/*' --from 2025-03-03 --to {DAY}"
+
+
 def test_u2_backfill_dry_run_says_what_would_run(demo: Demo) -> None:
     before = listing(demo.home / "lake")
     called = call("backfill", "MNQ/*", "--day", DAY, "--force", "--dry-run", "--json", home=demo.home)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from trading_platform.settings import create_home, open_home
+from trading_platform.bars.partials import REPAIR
+from trading_platform.clock import FixedClock
+from trading_platform.errors import QualityError
+from trading_platform.settings import SYNTHETIC_LABEL, create_home, open_home
 
 from .conftest import DATES, TICKS_PER_DAY, Demo, call, listing, small_demo
 
@@ -116,6 +121,50 @@ def test_u5_a_sql_error_is_e167_with_the_message_and_the_views(demo: Demo) -> No
     assert "bars_1m, bars_1s, " in error["why"]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "copy (select 1) to '{out}/a.csv'",
+        "copy (select 1) to '{lake}/a.csv'",
+        "select 1; copy (select 1) to '{lake}/a.csv'",
+        "explain analyze copy (select 1) to '{lake}/a.csv'",
+        "prepare p as copy (select 1) to '{lake}/a.csv'",
+        "export database '{out}/all'",
+        "attach '{lake}/new.duckdb'",
+        "set allowed_directories = ['{out}']",
+        "set log_query_path = '{out}/log'",
+        "select * from read_csv('{out}/mine.csv')",
+    ],
+)
+def test_u3_sql_writes_no_file_and_reads_none_outside_the_lake(demo: Demo, tmp_path: Path, statement: str) -> None:
+    (tmp_path / "mine.csv").write_text("a\n1\n")
+    before = listing(tmp_path) | listing(demo.home / "lake")
+    called = call("sql", statement.format(out=tmp_path, lake=demo.home / "lake"), home=demo.home)
+    assert called.error is not None
+    assert (called.code, called.error.code) == (2, "E167")
+    assert listing(tmp_path) | listing(demo.home / "lake") == before
+
+
+def test_u3_sql_works_in_memory_and_in_a_home_with_spaces_and_quotes(tmp_path: Path) -> None:
+    home = create_home(tmp_path / "it's mine")
+    query = "create table t as select count(*) as n from ticks; insert into t values (7); from t order by n"
+    document = call("sql", query, "--json", home=home.path).json
+    assert document["rows"] == [{"n": 0}, {"n": 7}]
+    assert document["synthetic"] is False
+
+
+def test_u1_sql_and_backfill_on_synthetic_data_say_so(demo: Demo, real_home: Path) -> None:
+    backfill = ("backfill", "MNQ/ticks", "--day", LAST)
+    for arguments in (("sql", "select 1"), ("sql", "select 1", "--csv"), backfill, (*backfill, "--dry-run")):
+        called = call(*arguments, home=demo.home)
+        assert called.err.count(SYNTHETIC_LABEL) == 1
+        assert SYNTHETIC_LABEL not in called.out
+    for arguments in (("sql", "select 1"), backfill):
+        assert call(*arguments, "--json", home=demo.home).json["synthetic"] is True
+        assert call(*arguments, home=real_home).err.count(SYNTHETIC_LABEL) == 0
+        assert call(*arguments, "--json", home=real_home).json["synthetic"] is False
+
+
 def test_u5_json_and_csv_together_are_e160(demo: Demo) -> None:
     called = call("sql", "select 1", "--json", "--csv", home=demo.home)
     assert called.error is not None
@@ -152,14 +201,75 @@ def test_b4_export_over_a_range_names_days_without_a_file(demo: Demo, tmp_path: 
 
 
 def test_b4_export_to_one_file_takes_the_format_from_its_name(demo: Demo, tmp_path: Path) -> None:
-    target = tmp_path / "new" / "bars.csv"
+    target = tmp_path / "new" / "bars.feather"
     options = ("--day", LAST, "--out", target)
     assert call("export", "bars", "MNQ", *options, home=demo.home).code == 0
-    assert [path.name for path in target.parent.iterdir()] == ["bars.csv"]
-    again = call("export", "bars", "MNQ", *options, home=demo.home)
-    assert again.error is not None
-    assert again.error.code == "E172"
-    assert call("export", "bars", "MNQ", *options, "--force", home=demo.home).code == 0
+    assert [path.name for path in target.parent.iterdir()] == ["bars.feather"]
+    assert pl.read_ipc(target).height > 0
+
+
+@pytest.mark.parametrize("name", ["bars.csv", "bars_synthetic.csv"])
+def test_u1_a_csv_of_synthetic_data_says_so_in_its_name_whoever_chose_it(demo: Demo, tmp_path: Path, name: str) -> None:
+    real = tmp_path / "new" / "bars_synthetic.csv"
+    options = ("bars", "MNQ", "--day", LAST, "--out", tmp_path / "new" / name)
+    for option in ("--dry-run", "--force"):
+        days = call("export", *options, option, "--json", home=demo.home).json["days"]
+        assert [(day["path"], day["synthetic"]) for day in days] == [(str(real), True)]
+    assert list(real.parent.iterdir()) == [real]
+
+
+@pytest.mark.parametrize("form", ["file", "folder"])
+def test_u5_the_next_command_of_an_export_that_exists_replaces_it_e427(demo: Demo, tmp_path: Path, form: str) -> None:
+    out = tmp_path / "my exports" / ("bars.csv" if form == "file" else "")
+    options = ("--day", LAST, "--dollars", "5000000", "--format", "csv", "--out", out)
+    [written] = call("export", "bars", "MNQ", *options, "--json", home=demo.home).json["days"]
+    content = Path(written["path"]).read_bytes()
+    Path(written["path"]).write_bytes(b"older")
+    for option in ((), ("--dry-run",)):
+        again = call("export", "bars", "MNQ", *options, *option, home=demo.home)
+        assert again.error is not None
+        assert (again.code, again.error.code) == (3, "E427")
+    assert Path(written["path"]).read_bytes() == b"older"
+    program, *arguments = shlex.split(again.error.next_command)
+    assert program == "tp"
+    assert call(*arguments, home=demo.home).code == 0
+    assert Path(written["path"]).read_bytes() == content
+    assert len(list(Path(written["path"]).parent.iterdir())) == 1
+
+
+def test_u5_an_export_whose_folder_cannot_be_made_is_e429(demo: Demo, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    called = call("export", "bars", "MNQ", "--day", LAST, "--out", tmp_path / "file" / "bars.csv", home=demo.home)
+    assert called.error is not None
+    assert called.error.code == "E429"
+
+
+def test_u5_an_export_of_broken_ticks_names_the_command_that_rebuilds_them(
+    demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise QualityError("E422", "tick 0 lies outside", "nothing was written", REPAIR)
+
+    monkeypatch.setattr("trading_platform.bars.export.day_bars", refuse)
+    called = call("export", "bars", "MNQ", "--day", LAST, "--out", tmp_path, home=demo.home)
+    assert called.error is not None
+    assert called.error.what == f"MNQ/ticks {LAST}: tick 0 lies outside"
+    assert called.error.next_command == f"tp backfill MNQ/ticks --from {LAST} --to {LAST} --force"
+
+
+def test_u2_export_without_an_end_goes_to_the_latest_opened_trade_date(
+    demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Sunday evening in UTC: at CME the session of Monday, 17 March, has opened.
+    clock = FixedClock(datetime(2025, 3, 16, 23, 30, tzinfo=UTC))
+    monkeypatch.setattr("trading_platform.cli.commands.export.SystemClock", lambda: clock)
+    options = ("--from", DATES[0].isoformat(), "--out", tmp_path, "--json")
+    days = call("export", "bars", "MNQ", *options, home=demo.home).json["days"]
+    assert [day["trade_date"] for day in days] == ["2025-03-14", "2025-03-17"]
+    called = call("export", "bars", "MNQ", "--from", "2025-03-18", home=demo.home)
+    assert called.error is not None
+    assert called.error.code == "E162"
+    assert called.error.next_command == "tp export bars MNQ --from 2025-03-17 --to 2025-03-17"
 
 
 def test_u5_export_of_several_days_into_one_file_is_e171(demo: Demo, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from trading_platform.clock import FixedClock
 from trading_platform.settings import create_home, open_home
 from trading_platform.simulation import scid_header
 
@@ -92,6 +95,7 @@ def test_u5_a_home_that_cannot_be_created_is_e173(tmp_path: Path) -> None:
     called = call("init", "--home", tmp_path / "file" / "home")
     assert called.error is not None
     assert called.error.code == "E173"
+    assert called.error.next_command == f"tp init --home {Path.home() / 'tp-home'}"
 
 
 def test_u6_config_tells_value_and_origin(
@@ -205,3 +209,57 @@ def test_u5_a_range_that_runs_backwards_is_e162() -> None:
     assert called.error is not None
     assert called.error.code == "E162"
     assert called.error.next_command == "tp rolls show MNQ --from 2025-03-03 --to 2025-03-31"
+
+
+@pytest.mark.parametrize("marker", ["", "[]", None])
+def test_u6_init_repairs_a_home_whose_marker_is_damaged_or_gone(real_home: Path, marker: str | None) -> None:
+    (real_home / "home.json").unlink()
+    if marker is not None:
+        (real_home / "home.json").write_text(marker)
+    failed = call("instruments", "activate", "ES", home=real_home)
+    assert failed.error is not None
+    assert failed.error.code == "E103"
+    preview = listing(real_home)
+    assert call("init", "--home", real_home, "--dry-run").code == 0
+    assert listing(real_home) == preview
+    program, *arguments = shlex.split(failed.error.next_command)
+    assert (program, call(*arguments).code) == ("tp", 0)
+    assert call("instruments", "activate", "ES", "--json", home=real_home).json["active"] == ["MNQ", "ES"]
+
+
+def test_u1_init_does_not_turn_a_demo_with_a_damaged_marker_into_a_real_home(tmp_path: Path) -> None:
+    home = create_home(tmp_path / "home", demo=True)
+    home.demo_manifest.parent.mkdir()
+    home.demo_manifest.write_text("{}")
+    (home.path / "home.json").write_text("{")
+    for option in ((), ("--dry-run",)):
+        called = call("init", "--home", home.path, *option)
+        assert called.error is not None
+        assert called.error.code == "E104"
+    assert (home.path / "home.json").read_text() == "{"
+
+
+def test_u6_an_empty_tp_home_counts_as_not_set(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_home(elsewhere / ".tp")
+    (elsewhere / ".env").write_text("TP_HOME=\n")
+    rows = {row["setting"]: (row["value"], row["from"]) for row in call("config", "--json").json["settings"]}
+    assert rows["TP_HOME"] == (str(elsewhere / ".tp"), "nearest .tp/ upwards")
+
+
+def test_u6_a_tilde_works_in_options_and_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert call("init", "--home", "~/trading", "--instruments", "MNQ").code == 0
+    assert open_home(tmp_path / "trading").path == tmp_path / "trading"
+    assert call("config", "--json", home=Path("~/trading")).json["home"]["path"] == str(tmp_path / "trading")
+    called = call("init", "--home", "~nobody-of-that-name/x")
+    assert called.error is not None
+    assert called.error.code == "E101"
+
+
+def test_s3_today_is_the_trade_date_that_has_opened_not_the_date_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 17:30 in Chicago: the session of the next day has opened. MNQ rolls on 16 December 2024 and 15 December 2025.
+    for module, day in (("instruments", 14), ("rolls", 15)):
+        clock = FixedClock(datetime(2025, 12, day, 23, 30, tzinfo=UTC))
+        monkeypatch.setattr(f"trading_platform.cli.commands.{module}.SystemClock", lambda clock=clock: clock)
+    assert call("instruments", "show", "MNQ", "--json").json["front_contract_today"] == "MNQH26"
+    assert call("rolls", "show", "MNQ", "--json").json[0]["contract"] == "MNQH25"

@@ -88,6 +88,7 @@ def test_u5_a_name_that_tells_no_contract_is_e164(fresh_home: Path, source: Call
     called = call("import", "scid", file, home=fresh_home)
     assert called.code == 2
     assert "E164" in called.err
+    assert f"next: tp import scid '{file}' --contract ESH23" in called.err
     named = call("import", "scid", file, "--contract", "MNQM25", "--dry-run", "--json", home=fresh_home)
     assert named.json["files"][0]["trade_dates"] == ["2025-03-17"]
 

@@ -17,7 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from trading_platform.cli.supervisor import Command, Supervisor
+from trading_platform.cli.commands.ui import _url
+from trading_platform.cli.supervisor import Command, Supervisor, free_port, is_free
 from trading_platform.errors import ExecutionError
 
 from .conftest import Demo, call
@@ -127,6 +128,29 @@ def test_u5_a_port_in_use_is_e169(demo: Demo) -> None:
         called = call("ui", "--port", str(taken.getsockname()[1]), home=demo.home)
     assert called.error is not None
     assert (called.code, called.error.code) == (2, "E169")
+
+
+@pytest.mark.parametrize("options", [(), ("--port", "3000")])
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "a..b"])
+def test_u5_an_address_that_is_not_of_this_machine_is_e169(real_home: Path, host: str, options: tuple[str, ...]) -> None:
+    called = call("ui", "--host", host, *options, home=real_home)
+    assert called.error is not None
+    assert (called.code, called.error.code) == (2, "E169")
+    assert host in called.error.what
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("127.0.0.1", "http://127.0.0.1:80"), ("0.0.0.0", "http://127.0.0.1:80"), ("::", "http://[::1]:80")],
+)
+def test_u1_the_web_ui_is_reached_by_ipv4_and_ipv6(host: str, url: str) -> None:
+    if ":" in host and not is_free(host, 0):
+        pytest.skip("this machine has no IPv6")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as server:
+        server.bind((host, free_port(host)))
+        server.listen()
+        assert not is_free(host, server.getsockname()[1])
+    assert _url(host, 80) == url
 
 
 @pytest.mark.slow

@@ -177,8 +177,40 @@ def test_t7_failed_check_keeps_the_day_out_and_the_rejects_for_a_person(lake):
     assert "lucky_rows (13 rows, limit 12)" in result.error.what
     assert (result.facts, result.rejected, result.rows) == ({"rows": 13}, {"zero_volume": 3}, 0)
     assert lake.path("ticks", "MNQ", DAY).read_bytes() == before
-    assert lake.read("tick_rejects", "MNQ", DAY).height == 3
+    assert pl.read_parquet(lake.failed_rejects_path("ticks", "MNQ", DAY)).height == 3
+    assert "failed-0.parquet" in result.error.why
     assert temporaries(lake.root) == []
+
+
+@pytest.mark.parametrize("rejects", [0, 3])
+def test_t7_failed_day_leaves_the_quarantine_of_the_stored_day(lake, rejects):
+    build_day(TickBuilder(rejects=2), DAY, lake)
+    before = lake.quarantine_path("ticks", "MNQ", DAY).read_bytes()
+    failed = build_day(TickBuilder(rows=13, rejects=rejects), DAY, lake)
+    assert (failed.outcome, failed.error.code) == (Outcome.ERROR, "E403")
+    assert lake.quarantine_path("ticks", "MNQ", DAY).read_bytes() == before
+    assert lake.footer("ticks", "MNQ", DAY).rejected == {"zero_volume": 2}
+    assert lake.read("tick_rejects", "MNQ", DAY).height == 2
+    assert lake.failed_rejects_path("ticks", "MNQ", DAY).exists() == (rejects > 0)
+
+
+def test_t7_refused_rows_of_a_failed_day_go_when_the_day_succeeds_or_fails_without_any(lake):
+    kept = lake.failed_rejects_path("ticks", "MNQ", DAY)
+    for then in (TickBuilder(rows=13), TickBuilder(rejects=1)):
+        build_day(TickBuilder(rows=13, rejects=3), DAY, lake)
+        assert kept.is_file()
+        build_day(then, DAY, lake)
+        assert not kept.exists()
+    assert lake.read("tick_rejects", "MNQ", DAY).height == 1
+
+
+def test_t7_refused_rows_of_a_failed_day_are_in_no_view(lake):
+    from trading_platform.lake.sql import connect
+
+    build_day(TickBuilder(rejects=2), DAY, lake)
+    build_day(TickBuilder(rows=13, rejects=3), DAY, lake)
+    assert connect(lake.root).sql("select count(*) from tick_rejects").fetchall() == [(2,)]
+    assert lake.days("tick_rejects", "MNQ") == [DAY]
 
 
 def test_t7_failed_warning_does_not_keep_the_day_out(lake):

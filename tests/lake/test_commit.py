@@ -283,10 +283,37 @@ def test_p5_failing_disk_keeps_the_older_file(tmp_path, step, error_number, code
 def test_p5_failure_after_the_rename_is_reported_and_the_new_file_is_whole(tmp_path):
     store(LocalLake(tmp_path), tick_table(10))
     broken = LocalLake(tmp_path, files=FaultyFiles("fsync_directory", errno.EIO))
-    with pytest.raises(LakeError, match="E503"):
+    with pytest.raises(LakeError, match="E503") as caught:
         store(broken, tick_table(500))
+    assert "the new file is whole and in place" in caught.value.why
+    assert "older file" not in caught.value.why
     assert broken.read("ticks", "MNQ", DAY).height == 500
     assert temporaries(tmp_path) == []
+
+
+def test_p5_quarantine_file_that_cannot_be_removed_is_reported_truthfully(tmp_path):
+    lake = LocalLake(tmp_path)
+    with lake.begin(TICKS, "MNQ", DAY) as writer:
+        writer.append(tick_table(9))
+        writer.reject(reject_table(1))
+        writer.commit(footer_fields())
+    broken = LocalLake(tmp_path, files=FaultyFiles("fsync_directory", errno.EIO))
+    with pytest.raises(LakeError, match="E503") as caught:
+        store(broken, tick_table(500))
+    assert "refused rows were deleted; the older rows of the day are intact" in caught.value.why
+    assert not lake.quarantine_path("ticks", "MNQ", DAY).exists()
+    assert lake.read("ticks", "MNQ", DAY).height == 9
+
+
+def test_p5_leftover_that_cannot_be_deleted_is_an_error_with_a_number(tmp_path):
+    lake = LocalLake(tmp_path)
+    path = store(lake, tick_table(10))
+    path.with_name(".part-0.dead.tmp").mkdir()
+    with pytest.raises(LakeError) as caught:
+        store(lake, tick_table(20))
+    assert caught.value.code in ("E503", "E504")
+    assert str(path) in caught.value.what
+    assert lake.read("ticks", "MNQ", DAY).height == 10
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import time
+import io
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +11,7 @@ import pytest
 
 from trading_platform.errors import LakeError
 from trading_platform.lake import TICKS, FooterFields, LocalLake, Outcome, SourceSlice
-from trading_platform.lake.footer import encode_footer
+from trading_platform.lake.footer import encode_footer, read_footer
 
 from .samples import DAY, SESSION, store, tick_table
 
@@ -59,14 +59,43 @@ def test_m3_missing_partition_has_no_footer(tmp_path):
     assert LocalLake(tmp_path).footer("ticks", "MNQ", DAY) is None
 
 
-def test_m3_reading_a_footer_does_not_read_the_rows(tmp_path):
+def test_m3_reading_a_footer_does_not_read_the_rows(tmp_path, monkeypatch):
+    class Watched(io.FileIO):
+        """A file that remembers where it was read."""
+
+        def read(self, size=-1):
+            start = self.tell()
+            content = super().read(size)
+            reads.append((start, len(content)))
+            return content
+
+    reads: list[tuple[int, int]] = []
+    path = store(LocalLake(tmp_path), tick_table(300_000))
+    groups = pq.read_metadata(path)
+    last_group = min(
+        groups.row_group(2).column(i).dictionary_page_offset or groups.row_group(2).column(i).data_page_offset
+        for i in range(groups.num_columns)
+    )
+    monkeypatch.setattr(type(path), "open", lambda self, _mode: Watched(self))
+    # A new lake: the one that stored the file may know the footer without looking.
+    footer = LocalLake(tmp_path).footer("ticks", "MNQ", DAY)
+    assert footer.rows == 300_000
+    assert min(start for start, _ in reads) > last_group
+    assert sum(length for _, length in reads) <= 2 * 65_536 < last_group
+
+
+def test_m3_known_footer_is_read_again_only_when_the_file_is_another(tmp_path, monkeypatch):
+    from trading_platform.lake import local
+
+    read: list[int] = []
+    monkeypatch.setattr(local, "read_footer", lambda path: (read.append(1), read_footer(path))[1])
     lake = LocalLake(tmp_path)
-    store(lake, tick_table(300_000))
-    started = time.perf_counter()
-    for _ in range(20):
-        lake.footer("ticks", "MNQ", DAY)
-    # About 0.2 ms each; reading the rows would take more than that limit even once.
-    assert time.perf_counter() - started < 1.0
+    store(lake, tick_table(5))
+    assert [lake.footer("ticks", "MNQ", DAY).rows for _ in range(3)] == [5, 5, 5]
+    assert read == [1]
+    store(lake, tick_table(6))
+    assert lake.footer("ticks", "MNQ", DAY).rows == 6
+    assert read == [1, 1]
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"nothing" * 100])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
 
 import polars as pl
@@ -10,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 from trading_platform import lake as lake_package
 from trading_platform.errors import LakeError
-from trading_platform.lake import LocalLake
+from trading_platform.lake import LocalLake, reader
 
 from .samples import DAY, store, tick_frame, tick_table
 
@@ -82,6 +83,36 @@ def test_u3_lazy_frame_keeps_what_it_opened_when_the_partition_is_replaced(tmp_p
     store(lake, tick_table(9))
     assert before.select(pl.len()).collect().item() == 5
     assert lake.scan("ticks", "MNQ", DAY).select(pl.len()).collect().item() == 9
+
+
+def test_u3_range_of_more_files_than_may_be_open_reads_the_same(lake, monkeypatch):
+    monkeypatch.setattr(reader, "_MOST_OPEN_FILES", 1)
+    monkeypatch.setattr(reader, "_scan_file", None)  # must not be used above the limit
+    frame = lake.scan("ticks", "MNQ", (FRIDAY, MONDAY))
+    assert_frame_equal(frame.collect(), lake.read("ticks", "MNQ", (FRIDAY, MONDAY)))
+    assert frame.select(pl.len()).collect().item() == 7
+
+
+@pytest.mark.parametrize("most_open", [1, 256])
+@pytest.mark.parametrize("content", [b"", b"nothing" * 100])
+def test_u3_lazy_frame_over_a_damaged_file_names_it(tmp_path, monkeypatch, most_open, content):
+    monkeypatch.setattr(reader, "_MOST_OPEN_FILES", most_open)
+    lake = LocalLake(tmp_path)
+    store(lake, tick_table(3), day=FRIDAY)
+    path = store(lake, tick_table(3), day=MONDAY)
+    path.write_bytes(content)
+    with pytest.raises(LakeError) as caught:
+        lake.scan("ticks", "MNQ", (FRIDAY, MONDAY))
+    assert caught.value.code == "E505"
+    assert str(path) in caught.value.what
+
+
+@pytest.mark.parametrize("name", ["date=2025-09-05 copy", "date=20250905", "date=", "date=2025-09-31"])
+def test_u3_folder_that_is_no_trade_date_is_ignored(tmp_path, name):
+    lake = LocalLake(tmp_path)
+    path = store(lake, tick_table(3), day=FRIDAY)
+    shutil.copytree(path.parent, path.parent.with_name(name))
+    assert lake.days("ticks", "MNQ") == [FRIDAY]
 
 
 def test_u3_open_file_is_not_disturbed_by_a_replacement(tmp_path):

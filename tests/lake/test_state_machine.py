@@ -28,7 +28,7 @@ class Interrupted(BaseException):
 
 
 class LakeMachine(RuleBasedStateMachine):
-    """The model: (rows seed, number of rows, number of rejects) by trade date."""
+    """The model: (rows seed, number of rows, number of rejects) by trade date, and rejects of the last failed attempt."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,6 +36,7 @@ class LakeMachine(RuleBasedStateMachine):
         self.files = FaultyFiles()
         self.lake = LocalLake(self.root, files=self.files)
         self.model: dict[date, tuple[int, int, int]] = {}
+        self.failed: dict[date, int] = {}
 
     def teardown(self) -> None:
         shutil.rmtree(self.root)
@@ -50,6 +51,15 @@ class LakeMachine(RuleBasedStateMachine):
     def store(self, day: date, seed: int, rejects: int) -> None:
         self.write(day, seed, rejects)
         self.model[day] = (seed, seed % 7, rejects)
+        self.failed.pop(day, None)
+
+    @rule(day=DAYS, seed=SEEDS, rejects=st.integers(0, 2))
+    def fail_the_checks(self, day: date, seed: int, rejects: int) -> None:
+        with self.lake.begin(TICKS, "MNQ", day) as writer:
+            writer.append(tick_frame(seed % 7, seed=seed).to_arrow())
+            writer.reject(reject_table(rejects))
+            writer.commit_rejects(footer_fields())
+        self.failed[day] = rejects
 
     @rule(day=DAYS, seed=SEEDS, step=st.sampled_from(["open", "write", "fsync"]))
     def fail(self, day: date, seed: int, step: str) -> None:
@@ -93,6 +103,10 @@ class LakeMachine(RuleBasedStateMachine):
             assert self.lake.footer("ticks", "MNQ", day).rows == rows
             assert self.lake.exists("tick_rejects", "MNQ", day) == (rejects > 0)
             assert self.lake.read("tick_rejects", "MNQ", day, missing="skip").height == rejects
+        kept = {path: pl.read_parquet(path).height for path in self.root.rglob("failed-0.parquet")}
+        assert kept == {
+            self.lake.failed_rejects_path("ticks", "MNQ", day): rows for day, rows in self.failed.items() if rows
+        }
 
 
 TestLakeMachine = LakeMachine.TestCase

@@ -20,7 +20,7 @@ from jobs.backfill import AssetReport
 from jobs.claims import claim, partition_name
 from jobs.planning import DayState, Mode
 from resources import ClockResource
-from trading_platform.errors import ConfigurationError, ExecutionError
+from trading_platform.errors import ConfigurationError, ExecutionError, LakeError
 from trading_platform.lake import DayResult
 from trading_platform.lake.building import Outcome
 from trading_platform.process import ProcessIdentity
@@ -389,3 +389,20 @@ def test_p8_rejected_rows_are_shown_by_reason(small_platform: SmallPlatform) -> 
     assert [record.data for record in metadata["rejected_by_reason"].records] == [
         {"reason": "price_not_finite", "rows": 2}
     ]
+
+
+def test_p2_verify_finds_flipped_bits_in_a_stored_file_and_builds_it_again(small_platform: SmallPlatform) -> None:
+    small_platform.backfill()
+    before = small_platform.hashes()
+    path = small_platform.lake.path("ticks", "MNQ", BAD_DAY)
+    raw = bytearray(path.read_bytes())
+    raw[600] ^= 0x10  # inside a data page
+    path.write_bytes(bytes(raw))
+    with pytest.raises(LakeError, match="E505"):
+        small_platform.lake.read("ticks", "MNQ", BAD_DAY)
+    assert outcomes(small_platform.backfill("MNQ/ticks")["MNQ/ticks"]) == {Outcome.SKIP: 5}
+    assert outcomes(small_platform.backfill("MNQ/ticks", mode=Mode.VERIFY)["MNQ/ticks"]) == {
+        Outcome.SKIP: 4,
+        Outcome.WRITE: 1,
+    }
+    assert small_platform.hashes() == before

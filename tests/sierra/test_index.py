@@ -7,6 +7,7 @@ import os
 import random
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from trading_platform.sierra import index as index_module
 from trading_platform.sierra.format import Timing
-from trading_platform.sierra.index import ScidIndex, load_index
+from trading_platform.sierra.index import FileState, ScidIndex, load_index
 
 from .scid_bytes import HEADER, OFFSET_US, ZERO_RECORD, legacy, record, us, write
 
@@ -91,6 +92,23 @@ def test_t6_any_other_change_starts_a_new_generation(tmp_path: Path, cache: Path
     assert after.generation != before.generation
     assert times(after, after.ranges(0, 2**60)) == stamps
     assert load_index(path, None, NOW).segments.tolist() == after.segments.tolist()
+
+
+@pytest.mark.parametrize("inode", [2**63 + 7, 2**100 + 7])
+def test_t6_inode_beyond_64_bits_can_be_cached(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, inode: int
+) -> None:
+    path = write(tmp_path / "a.scid", [record(T0 + i * SECOND) for i in range(50)])
+    genuine = FileState.of
+
+    def large(status: os.stat_result) -> FileState:
+        known = {name: getattr(status, name) for name in ("st_size", "st_mtime_ns")}
+        return genuine(SimpleNamespace(**known, st_ino=inode))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FileState, "of", large)
+    first = load_index(path, cache, NOW)
+    monkeypatch.setattr(index_module, "extend_scan", None)  # a second scan would fail
+    assert load_index(path, cache, NOW).segments.tolist() == first.segments.tolist()
 
 
 def test_t6_damaged_cache_is_scanned_again(tmp_path: Path, cache: Path) -> None:

@@ -22,7 +22,7 @@ def test_u6_report_of_a_genuine_file(shared_data: Path, registry: Registry) -> N
     named = inspect_scid(path, registry, NOW, contract=Contract.parse("ESH23"))
     assert (named.configured_scale, named.fitting_scale, named.scale_is_right) == (1.0, 1.0, True)
     assert [(d.trade_date, d.records) for d in named.days] == [(date(2023, 2, 21), 10)]
-    assert (named.holes, named.missing_days, named.is_tick_file) == ((), (), True)
+    assert (named.holes, named.missing_days) == ((), ())
 
 
 def test_u6_report_counts_days_holes_kinds_and_damage_and_writes_nothing(tmp_path: Path, registry: Registry) -> None:
@@ -44,7 +44,6 @@ def test_u6_report_counts_days_holes_kinds_and_damage_and_writes_nothing(tmp_pat
     assert (report.contract, report.style, report.synthetic) == (Contract.parse("ESZ25"), "dash", True)
     assert (report.record_count, report.zero_tail, report.remainder_bytes) == (69, 2, 3)
     assert report.kinds == {"trade": 66, "quote": 1, "bar": 1, "empty": 1}
-    assert not report.is_tick_file
     assert (report.configured_scale, report.fitting_scale, report.scale_is_right) == (1.0, 0.01, False)
     assert [(d.trade_date, d.records) for d in report.days] == [(date(2025, 11, 3), 63), (date(2025, 11, 5), 5)]
     assert report.missing_days == (date(2025, 11, 4),)

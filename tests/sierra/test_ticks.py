@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trading_platform.errors import LakeError
 from trading_platform.instruments import Contract
 from trading_platform.lake import DayResult, LocalLake, Outcome, build_day
 from trading_platform.sierra.sources import register_source
@@ -221,6 +222,19 @@ def test_t4_legacy_dates_are_e205_for_a_file_and_for_the_day_they_lie_in(
     assert [code(r) for r in results(make_builder(), lake)] == [None, "E205", None, None, None]
 
 
+def test_t4_measuring_a_damaged_stored_day_is_e505(make_builder: Make, sierra_dir: Path, lake: LocalLake) -> None:
+    week(sierra_dir)
+    path = build_day(make_builder(), DAYS[0], lake).path
+    assert path is not None
+    content = bytearray(path.read_bytes())
+    content[4:400] = bytes(396)  # pages of the first column; the footer is whole
+    path.write_bytes(content)
+    with pytest.raises(LakeError) as caught:
+        make_builder().measure(DAYS[0])
+    assert caught.value.code == "E505"
+    assert caught.value.next_command.startswith("tp backfill ES/ticks --from 2025-11-03")
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_t4_destroyed_bytes_fail_their_day_only(
     make_builder: Make, sierra_dir: Path, lake: LocalLake, seed: int
@@ -235,7 +249,7 @@ def test_t4_destroyed_bytes_fail_their_day_only(
     assert found[2].error is not None
     assert "rejects_below_limit" in found[2].error.what
     assert f"ESZ25.scid, record {2 * PER_DAY + 700}," in found[2].error.what
-    assert lake.quarantine_path("ticks", "ES", DAYS[2]).is_file()
+    assert lake.failed_rejects_path("ticks", "ES", DAYS[2]).is_file()
     assert lake.footer("ticks", "ES", DAYS[2]) is not None  # the older good file stays
 
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from ..errors import QualityError
 from .kernel import BAR_COLUMNS, bar_frame, check_ticks, single_contract, tick_arrays
-from .partials import Ints, aggregate, in_time_order, price_in_ticks
+from .partials import Ints, aggregate, in_time_order, notional_in_ticks
 
 THRESHOLD_BAR_COLUMNS: Final = (BAR_COLUMNS[0], "ts_close", *BAR_COLUMNS[1:])
 
@@ -57,10 +57,10 @@ def _threshold_bars(ticks: pl.DataFrame, quantity: str, threshold: int, tick_siz
     if quantity == "ticks":
         number = np.arange(len(arrays.ts_us), dtype=np.int64) // threshold
     else:
-        traded = arrays.volume.astype(np.int64)
-        if quantity == "notional":
-            traded = traded * np.abs(price_in_ticks(arrays.price, tick_size)).astype(np.int64)
-        number = _bar_numbers(np.cumsum(traded), threshold)
+        traded = arrays.volume.astype(np.float64)
+        if quantity == "notional" and len(traded):
+            traded = np.abs(notional_in_ticks(arrays, traded, tick_size))
+        number = _bar_numbers(np.cumsum(traded.astype(np.int64)), threshold)
     bars = aggregate(arrays, number, tick_size)
     frame = bar_frame(bars, bars.first_us, tick_size, contract)
     ts_close = pl.Series("ts_close", bars.last_us).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")

@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..clock import Clock, SystemClock
 from ..errors import QualityError
 from ..lake.building import (
     BuildReport,
@@ -40,70 +39,18 @@ from .partials import Floats, Ints
 from .ticks_reader import TickFile
 
 if TYPE_CHECKING:
+    from ..clock import Clock
     from ..instruments import Instrument
+    from ..lake import Lake
     from ..lake.contract import DatasetContract
     from ..lake.writer import PartitionWriter
-    from ..sessions import Session
+    from ..sessions import Session, TradingCalendar
 
 CODE_VERSION: Final = "1"
 STEPS_S: Final = {"1s": 1, "1m": 60}
 _CONTRACTS: Final = {"1s": BARS_1S, "1m": BARS_1M}
 TICKS: Final = "ticks"
-PREVIEW_BUCKETS: Final = 120
-
-
-class UpstreamFooter(Protocol):
-    """What a bar builder reads from the footer of a tick partition."""
-
-    @property
-    def outcome(self) -> str:
-        """Return what became of the partition."""
-        ...
-
-    @property
-    def reason(self) -> str | None:
-        """Return why, if it holds no rows."""
-        ...
-
-    @property
-    def content_hash(self) -> str:
-        """Return the logical hash of the rows."""
-        ...
-
-    @property
-    def rows(self) -> int:
-        """Return the number of rows."""
-        ...
-
-    @property
-    def synthetic(self) -> bool:
-        """Tell whether the ticks were generated."""
-        ...
-
-    @property
-    def facts(self) -> Mapping[str, Json]:
-        """Return the measurements of the ticks."""
-        ...
-
-
-class UpstreamLake(Protocol):
-    """The narrow part of the lake that a bar builder uses."""
-
-    def footer(self, dataset: str, symbol: str, trade_date: date, /) -> UpstreamFooter | None:
-        """Return the footer of a partition, None if it is not there."""
-        ...
-
-    def path(self, dataset: str, symbol: str, trade_date: date, /) -> Path:
-        """Return where a partition lies."""
-        ...
-
-
-class SessionSource(Protocol):
-    """Something that knows the session of a trade date."""
-
-    def session(self, trade_date: date, /) -> Session:
-        """Return the session of a trade date."""
-        ...
+BAR_PREVIEW_BUCKETS: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +71,16 @@ class TicksReplacedError(SourceChangedError):
 class BarsBuilder:
     """Clock bars of one instrument, day by day.
 
+    A day counts as complete once its session is final, whatever its ticks hold: their footer does not say whether they were complete.
+    Bars of ticks that were imported too early are complete in this sense; when those ticks are built again with other content, their
+    content hash changes and the bars turn stale.
+
     Args:
         instrument: future with its tick size.
         lake: where the ticks are and the bars go.
         calendar: sessions of the instrument.
         step: ``"1s"`` or ``"1m"``.
-        clock: tells whether a session may still change.
+        clock: tells whether a session has begun and whether it is final.
 
     Attributes:
         CODE_VERSION: version of the transformation, for asset definitions.
@@ -142,17 +93,17 @@ class BarsBuilder:
     def __init__(
         self,
         instrument: Instrument,
-        lake: UpstreamLake,
-        calendar: SessionSource,
-        step: str = "1s",
-        clock: Clock | None = None,
+        lake: Lake,
+        calendar: TradingCalendar,
+        step: str,
+        clock: Clock,
     ) -> None:
         if step not in STEPS_S:
             raise ValueError(f"Expected a step of {', '.join(STEPS_S)}, was {step!r}")
         self._instrument = instrument
         self._lake = lake
         self._calendar = calendar
-        self._clock = SystemClock() if clock is None else clock
+        self._clock = clock
         self._step = step
         self._step_s = STEPS_S[step]
 
@@ -187,7 +138,7 @@ class BarsBuilder:
         common["synthetic"] = footer.synthetic
         common["detail"] = _Upstream(footer.content_hash, footer.rows, footer.facts)
         if footer.outcome in (Outcome.CLOSED, Outcome.EMPTY):
-            return DayPlan(**common, decided=Outcome(footer.outcome), reason=footer.reason)
+            return DayPlan(**common, decided=footer.outcome, reason=footer.reason)
         return DayPlan(**common)
 
     def _plan_without_ticks(self, common: dict[str, Any], session: Session) -> DayPlan:
@@ -344,7 +295,7 @@ def preview_of(columns: Mapping[str, Ints | Floats], session: Session) -> Previe
         return None
     start = to_us(session.opens_at or session.window_start)
     end = to_us(session.closes_at or session.window_end)
-    step = -(-(end - start) // PREVIEW_BUCKETS)
+    step = -(-(end - start) // BAR_PREVIEW_BUCKETS)
     step = max(MICROSECONDS, -(-step // MICROSECONDS) * MICROSECONDS)
     count = -(-(end - start) // step)
     bucket = (opens.astype(np.int64) - start) // step

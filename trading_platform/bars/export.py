@@ -6,7 +6,7 @@ Names: ``<SYMBOL>_bars_<kind>_<trade date>.<parquet|csv|feather>``, where kind i
 ``vol<contracts>``, ``tick<count>``, ``usd<dollars>``: ``MNQ_bars_1m_2025-03-10.parquet``. Columns are those of the dataset ``bars_1s``
 (volume, tick and dollar bars add ``ts_close``). Exports are made from the stored ticks, so they need no stored bars.
 Synthetic days say so in the file: Parquet and Feather by the schema metadata ``synthetic=true``; CSV has no place for it, so its name
-ends in ``_synthetic.csv``.
+ends in ``_synthetic.csv``, whoever chose the name (``marked``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import contextlib
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -26,20 +26,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import feather
 
-from ..errors import QualityError
+from ..errors import QualityError, command
 from ..lake.building import Outcome
 from .alternative import dollar_bars, tick_bars, volume_bars
-from .builder import TICKS, SessionSource, UpstreamFooter, UpstreamLake, ticks_missing
+from .builder import TICKS, ticks_missing
 from .kernel import TICK_COLUMNS, BarWindow, ClockBars, bar_frame, check_step, opening_times
+from .partials import REPAIR
 from .ticks_reader import TickFile
 
 if TYPE_CHECKING:
     from ..instruments import Instrument
-    from ..sessions import Session
+    from ..lake import Footer, Lake
+    from ..sessions import Session, TradingCalendar
 
 FORMATS: Final = ("parquet", "csv", "feather")
 CSV_TIME: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
 _SHORT: Final = {"volume": "vol", "ticks": "tick", "dollars": "usd"}
+_SYNTHETIC_MARK: Final = "_synthetic"
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -62,6 +65,11 @@ class BarKind:
             unit, seconds = next((u, s) for u, s in reversed(_UNITS_S.items()) if self.size % s == 0)
             return f"{self.size // seconds}{unit}"
         return f"{_SHORT[self.by]}{self.size:.12g}"
+
+    @property
+    def options(self) -> tuple[str, str]:
+        """Return the option of ``tp export bars`` that asks for these bars, with its value."""
+        return f"--{self.by}", self.name if self.by == "clock" else str(self.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,7 @@ def bar_kind(*, clock: str | int | None, volume: int | None, ticks: int | None, 
 
 
 def export_bars(
-    lake: UpstreamLake,
+    lake: Lake,
     symbol: str,
     days: date | Iterable[date],
     *,
@@ -131,7 +139,7 @@ def export_bars(
     file_format: str = "parquet",
     out: Path,
     instrument: Instrument | None = None,
-    calendar: SessionSource | None = None,
+    calendar: TradingCalendar | None = None,
     force: bool = False,
 ) -> list[ExportedDay]:
     """Write the bars of one or more days, one file per day.
@@ -163,29 +171,64 @@ def export_bars(
     instrument = _packaged(symbol) if instrument is None else instrument
     calendar = _calendar_of(instrument) if calendar is None else calendar
     planned = []
-    for day in (days,) if isinstance(days, date) else tuple(days):
+    wanted = (days,) if isinstance(days, date) else tuple(days)
+    for day in wanted:
         footer = lake.footer(TICKS, symbol, day)
         if footer is None:
             raise ticks_missing(symbol, day)
         path = out / export_name(symbol, kind, day, file_format, synthetic=footer.synthetic)
         if path.exists() and not force and footer.outcome not in (Outcome.CLOSED, Outcome.EMPTY):
-            raise QualityError(
-                "E427",
-                f"the export {path.name} is already in the folder",
-                "an export never replaces a file unless told to with --force; nothing was written",
-                f"tp export bars {symbol} --day {day} --format {file_format} --force",
-            )
+            raise already_there(path, symbol, wanted, kind, file_format, out)
         planned.append((day, footer, path))
     return [_export_day(lake, instrument, calendar.session(day), kind, (footer, path)) for day, footer, path in planned]
 
 
 def export_name(symbol: str, kind: BarKind, trade_date: date, file_format: str, *, synthetic: bool = False) -> str:
     """Return the documented file name."""
-    mark = "_synthetic" if synthetic and file_format == "csv" else ""
-    return f"{symbol}_bars_{kind.name}_{trade_date.isoformat()}{mark}.{file_format}"
+    return marked(Path(f"{symbol}_bars_{kind.name}_{trade_date.isoformat()}.{file_format}"), synthetic=synthetic).name
 
 
-def day_bars(lake: UpstreamLake, instrument: Instrument, session: Session, kind: BarKind) -> pl.DataFrame:
+def marked(path: Path, *, synthetic: bool) -> Path:
+    """Return the path under which an export is written: a CSV file of generated data says so in its name."""
+    if not synthetic or path.suffix != ".csv" or path.stem.endswith(_SYNTHETIC_MARK):
+        return path
+    return path.with_name(f"{path.stem}{_SYNTHETIC_MARK}{path.suffix}")
+
+
+def already_there(
+    path: Path, symbol: str, days: Sequence[date], kind: BarKind, file_format: str, out: Path
+) -> QualityError:
+    """Return the error for an export that exists; its next command writes the same files with ``--force``.
+
+    Args:
+        path: the file that is in the way.
+        symbol: root such as ``MNQ``.
+        days: all trade dates that were asked for, ascending.
+        kind: which bars.
+        file_format: of all files.
+        out: folder or file as it was asked for.
+    """
+    span = ("--day", days[0]) if len(days) == 1 else ("--from", days[0], "--to", days[-1])
+    rest = (*kind.options, "--format", file_format, "--out", out, "--force")
+    return QualityError(
+        "E427",
+        f"the export {path.name} is already in the folder {path.parent}",
+        "an export never replaces a file unless told to with --force; nothing was written",
+        command("tp", "export", "bars", symbol, *span, *rest),
+    )
+
+
+def write_failed(path: Path, error: OSError) -> QualityError:
+    """Return the error for a disk that refuses an export."""
+    return QualityError(
+        "E429",
+        f"the export {path.name} could not be written: {error.strerror or error}",
+        "the folder cannot be written to or the disk is full; an older export of that name is intact",
+        "tp export bars --help",
+    )
+
+
+def day_bars(lake: Lake, instrument: Instrument, session: Session, kind: BarKind) -> pl.DataFrame:
     """Return the bars of one stored day of ticks, any kind; columns as ``time_bars`` or ``volume_bars``.
 
     Clock bars stream through the ticks; threshold bars hold the day in memory (40 bytes per tick).
@@ -211,14 +254,26 @@ def day_bars(lake: UpstreamLake, instrument: Instrument, session: Session, kind:
 
 
 def _export_day(
-    lake: UpstreamLake, instrument: Instrument, session: Session, kind: BarKind, planned: tuple[UpstreamFooter, Path]
+    lake: Lake, instrument: Instrument, session: Session, kind: BarKind, planned: tuple[Footer, Path]
 ) -> ExportedDay:
     day, (footer, path) = session.trade_date, planned
     if footer.outcome in (Outcome.CLOSED, Outcome.EMPTY) or footer.rows == 0:
         return ExportedDay(day, None, 0, footer.reason or f"the ticks are {footer.outcome}", footer.synthetic)
-    frame = day_bars(lake, instrument, session, kind)
+    frame = _bars_of_stored_day(lake, instrument, session, kind)
     write_bars(frame, path, synthetic=footer.synthetic)
     return ExportedDay(day, path, frame.height, None, footer.synthetic)
+
+
+def _bars_of_stored_day(lake: Lake, instrument: Instrument, session: Session, kind: BarKind) -> pl.DataFrame:
+    """Return the bars of a day; an error of the kernels, which know arrays only, is told the partition and its repair."""
+    try:
+        return day_bars(lake, instrument, session, kind)
+    except QualityError as error:
+        day, key = session.trade_date, f"{instrument.symbol}/{TICKS}"
+        what = error.what if error.what.startswith(key) else f"{key} {day}: {error.what}"
+        repair = command("tp", "backfill", key, "--from", day, "--to", day, "--force")
+        next_command = repair if error.next_command == REPAIR else error.next_command
+        raise QualityError(error.code, what, error.why, next_command) from error
 
 
 def write_bars(frame: pl.DataFrame, path: Path, *, synthetic: bool) -> None:
@@ -237,12 +292,7 @@ def write_bars(frame: pl.DataFrame, path: Path, *, synthetic: bool) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise QualityError(
-            "E429",
-            f"the export {path.name} could not be written: {error.strerror or error}",
-            "the folder cannot be written to or the disk is full; an older export of that name is intact",
-            "tp export bars --help",
-        ) from error
+        raise write_failed(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -273,7 +323,7 @@ def _packaged(symbol: str) -> Instrument:
     return load_registry().get(symbol)
 
 
-def _calendar_of(instrument: Instrument) -> SessionSource:
+def _calendar_of(instrument: Instrument) -> TradingCalendar:
     from ..sessions import calendar_for
 
     return calendar_for(instrument.calendar)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..errors import QualityError
+from ..lake.stream import ROW_GROUP_ROWS
 from .partials import (
     REPAIR,
     Floats,
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 MICROSECONDS: Final = 1_000_000
 MAX_STEP_S: Final = 86_400
-# One row group of the lake: the working set of a chunk then stays in the second-level cache.
-CHUNK_TICKS: Final = 122_880
+# The working set of a chunk then stays in the second-level cache.
+CHUNK_TICKS: Final = ROW_GROUP_ROWS
 TIMESTAMP: Final = pl.Datetime("us", "UTC")
 TICK_COLUMNS: Final = ("ts", "seq", "price", "bid", "ask", "volume", "side")
 BAR_COLUMNS: Final = (

@@ -23,7 +23,8 @@ Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[np.intp]
 
 # Distance from the grid, in ticks, that binary fractions such as 0.1 or 0.00005 can cause; a real off-grid price is off by far more.
-GRID_TOLERANCE_TICKS = 1e-3
+STORED_GRID_TOLERANCE_TICKS = 1e-3
+EXACT_BELOW = 2.0**53  # float64 holds every integer up to here
 REPAIR = "tp backfill KEY --from D --to D --force"
 
 
@@ -122,7 +123,7 @@ def in_time_order(ticks: TickArrays) -> TickArrays:
 
 
 def price_in_ticks(price: Floats, tick_size: float) -> Floats:
-    """Return prices as whole numbers of ticks, in float64 (exact below 2**53).
+    """Return prices as whole numbers of ticks, in float64 (whole numbers below 2**53 are exact).
 
     Raises:
         QualityError: E423 if a price is not finite or not on the tick grid.
@@ -132,8 +133,10 @@ def price_in_ticks(price: Floats, tick_size: float) -> Floats:
     with np.errstate(invalid="ignore"):
         np.subtract(scaled, whole, out=scaled)
     # A NaN makes both comparisons false, so it is caught as well.
-    if len(scaled) and not (scaled.max() <= GRID_TOLERANCE_TICKS and scaled.min() >= -GRID_TOLERANCE_TICKS):
-        at = int(np.flatnonzero(~(np.abs(scaled) <= GRID_TOLERANCE_TICKS))[0])
+    if len(scaled) and not (
+        scaled.max() <= STORED_GRID_TOLERANCE_TICKS and scaled.min() >= -STORED_GRID_TOLERANCE_TICKS
+    ):
+        at = int(np.flatnonzero(~(np.abs(scaled) <= STORED_GRID_TOLERANCE_TICKS))[0])
         raise QualityError(
             "E423",
             f"tick {at} of the chunk has the price {float(price[at])!r}, expected a finite multiple of {tick_size}",
@@ -141,6 +144,29 @@ def price_in_ticks(price: Floats, tick_size: float) -> Floats:
             "tp instruments list",
         )
     return whole
+
+
+def notional_in_ticks(ticks: TickArrays, size: Floats, tick_size: float) -> Floats:
+    """Return price in ticks times size of each tick, in float64, such that any sum of them is exact.
+
+    Args:
+        ticks: at least one.
+        size: their volumes as float64, at least 1 each.
+        tick_size: points.
+
+    Raises:
+        QualityError: E423 for a price off the grid, or if a sum could reach 2**53.
+    """
+    whole = price_in_ticks(ticks.price, tick_size)
+    largest = max(-float(whole.min()), float(whole.max()), 1.0) * float(size.sum())
+    if not largest < EXACT_BELOW:
+        raise QualityError(
+            "E423",
+            f"{len(whole):,} ticks of {size.sum():,.0f} contracts at up to {np.abs(ticks.price).max()} are too large to be summed exactly",
+            "the notional of a bar is summed in whole ticks, exact below 2**53, and no market trades that much; nothing was written",
+            REPAIR,
+        )
+    return np.multiply(whole, size, out=whole)
 
 
 def aggregate(ticks: TickArrays, bucket: Ints, tick_size: float) -> PartialBars:
@@ -155,7 +181,7 @@ def aggregate(ticks: TickArrays, bucket: Ints, tick_size: float) -> PartialBars:
         Partial bars, ascending by bucket.
 
     Raises:
-        QualityError: E423 for a price off the grid or a volume below 1.
+        QualityError: E423 for a price off the grid, a volume below 1, or sums beyond 2**53.
     """
     starts = starts_of(bucket)
     count = len(bucket)
@@ -172,6 +198,7 @@ def aggregate(ticks: TickArrays, bucket: Ints, tick_size: float) -> PartialBars:
     ends = np.append(starts[1:], count) - 1
     # float64 holds every integer below 2**53, so these sums are exact, and their vector loops are faster than those of int64.
     size = ticks.volume.astype(np.float64)
+    notional = notional_in_ticks(ticks, size, tick_size)
 
     def total(values: Floats) -> Ints:
         return np.add.reduceat(values, starts).astype(np.int64)
@@ -187,7 +214,7 @@ def aggregate(ticks: TickArrays, bucket: Ints, tick_size: float) -> PartialBars:
         bid_close=ticks.bid[ends],
         ask_close=ticks.ask[ends],
         volume=total(size),
-        notional_ticks=total(price_in_ticks(ticks.price, tick_size) * size),
+        notional_ticks=total(notional),
         buy_volume=total(size * (ticks.side > 0)),
         sell_volume=total(size * (ticks.side < 0)),
         unknown_volume=total(size * (ticks.side == 0)),

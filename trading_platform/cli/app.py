@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 
 import typer
@@ -25,6 +26,7 @@ def main() -> None:
     """Run ``tp``; every numbered error ends the process with the exit code of its family."""
     # Importing Dagster makes millions of objects that live as long as the process; collecting them over and over costs half a second.
     gc.set_threshold(100_000, 20, 100)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except PlatformError as error:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import ConfigurationError, PlatformError, QualityError, SourceError
+from ..settings import SYNTHETIC_LABEL
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -50,6 +51,11 @@ def print_error(error: PlatformError) -> None:
     text.append("why:  ", style="dim").append(f"{error.why}\n")
     text.append("next: ", style="dim").append(error.next_command, style="cyan")
     err.print(text)
+
+
+def label_synthetic() -> None:
+    """Say on standard error that what is shown was made from generated data; standard output stays as it is for programs."""
+    err.print(SYNTHETIC_LABEL, style="yellow")
 
 
 def exit_code_of(error: PlatformError) -> int:

@@ -11,17 +11,23 @@ import os
 import shlex
 from pathlib import Path
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, command
 from ..instruments import Registry, load_registry
 from ..settings import HOME_FOLDER, Home, create_home, find_home, load_settings
 
 
 def home_to_create(home: Path | None) -> Path:
     """Return the folder for ``tp init``: the option, else TP_HOME, else ``.tp`` in the working directory."""
-    if home is not None:
-        return home.expanduser().absolute()
-    settings = load_settings()
-    return (settings.home or Path(HOME_FOLDER)).expanduser().absolute()
+    return (named_home(home) or Path(HOME_FOLDER)).absolute()
+
+
+def named_home(home: Path | None) -> Path | None:
+    """Return the folder that the option ``--home``, else TP_HOME, names; both pass the checks of the settings.
+
+    Raises:
+        ConfigurationError: E101 if it cannot be a path.
+    """
+    return (load_settings() if home is None else load_settings(home=home)).home
 
 
 def make_home(path: Path, *, sierra_dir: Path | None, demo: bool = False) -> Home:
@@ -37,7 +43,7 @@ def make_home(path: Path, *, sierra_dir: Path | None, demo: bool = False) -> Hom
             "E173",
             f"the home folder {path} cannot be created: {error.strerror or error}",
             "the folder above it cannot be written, or a file has its name; nothing else was changed",
-            "tp init --home DIR",
+            command("tp", "demo" if demo else "init", "--home", Path.home() / ("tp-demo" if demo else "tp-home")),
         ) from error
 
 
@@ -60,13 +66,13 @@ def registry_of(home: Home | None) -> Registry:
     return load_registry(None if home is None else home.instruments_toml)
 
 
-def command_for(home: Path, command: str) -> str:
+def command_for(home: Path, line: str) -> str:
     """Return a command that reaches this home from the working directory, with TP_HOME in front where it is needed."""
     try:
         found: Path | None = find_home(load_settings()).path
     except ConfigurationError:
         found = None
-    return command if found == home.resolve() else f"TP_HOME={shlex.quote(str(home))} {command}"
+    return line if found == home.resolve() else f"TP_HOME={shlex.quote(str(home))} {line}"
 
 
 def read_instruments(home: Home) -> str:

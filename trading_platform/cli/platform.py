@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, command
 from ..settings import Home, find_home, load_settings, unknown_settings
 from . import console
 
@@ -82,7 +82,7 @@ def load_definitions(home: Home) -> dg.Definitions:
             "E105",
             f"the module definitions was loaded from {found}, expected {REPOSITORY / 'definitions.py'}",
             "a namesake in the working directory or in PYTHONPATH comes first; nothing was started",
-            f"cd {REPOSITORY} && tp config",
+            f"{command('cd', REPOSITORY)} && tp config",
         )
     built: dg.Definitions = module.build_defs(home, describe_columns=False)
     return built

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ..errors import ExecutionError
 from .watchdog import GRACE_S, end_groups
@@ -165,23 +165,40 @@ class Supervisor:
 
 
 def free_port(host: str) -> int:
-    """Return a port that nobody listens on at this moment."""
+    """Return a port that nobody listens on at this moment; OSError if the host is no address of this machine."""
     import socket
 
-    with socket.socket() as probe:
-        probe.bind((host, 0))
+    family, address = _address(host, 0)
+    with socket.socket(family) as probe:
+        probe.bind(address)
         return int(probe.getsockname()[1])
+
+
+def _address(host: str, port: int) -> tuple[int, tuple[Any, ...]]:
+    """Return the family (IPv4 or IPv6) and the address to listen on; OSError if the host has none."""
+    import socket
+
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except UnicodeError as error:  # a label of the name is empty or too long
+        raise OSError(str(error)) from error
+    return family, address
 
 
 def is_free(host: str, port: int) -> bool:
     """Tell whether a server could listen on the port."""
     import socket
 
-    with socket.socket() as probe:
+    try:
+        family, address = _address(host, port)
+        probe = socket.socket(family)
+    except OSError:
+        return False
+    with probe:
         # As a server does: a port whose last connections are only winding down counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind(address)
         except OSError:
             return False
     return True

@@ -28,7 +28,8 @@ from .building import (
 )
 from .footer import Footer, FooterFields
 from .local import Lake
-from .writer import PartitionWriter
+from .reader import is_intact
+from .writer import FAILED_NAME, PartitionWriter
 
 if TYPE_CHECKING:
     from ..sessions import Session
@@ -92,7 +93,7 @@ def build_day(
         trade_date: the partition.
         lake: where it is stored.
         force: build although nothing has changed.
-        verify: hash the source bytes again instead of trusting the stat cache.
+        verify: hash the source bytes again instead of trusting the stat cache, and check every page of the stored file.
 
     Returns:
         The outcome. Errors are part of it (outcome ERROR) and never raised, so one bad day does not hold up the others; only what ends the
@@ -165,6 +166,9 @@ class _Attempt:
         sources = self._builder.hash_sources(plan, verify=self._verify)
         if footer.fingerprint != fingerprint_of(self._builder, plan, sources):
             return None
+        path = self._lake.path(self._builder.contract.name, self._builder.symbol, self._trade_date)
+        if self._verify and not is_intact(path):
+            return None
         return self._stored(plan, footer, Outcome.SKIP)
 
     def _stored(self, plan: DayPlan, footer: Footer, outcome: Outcome) -> DayResult:
@@ -200,7 +204,7 @@ class _Attempt:
             fields = self._fields(plan, report, fingerprint, outcome, reason)
             problem = self._count_error(report, writer) or self._check_error(checks)
             if problem is not None:
-                # The refused rows are kept for a person to look at, although the day is not.
+                # The refused rows are kept for a person to look at, although the day is not; those of the stored day stay.
                 writer.commit_rejects(fields)
                 raise problem
             return self._commit(plan, writer, fields)
@@ -262,7 +266,8 @@ class _Attempt:
         return QualityError(
             "E403",
             f"{self._day()}: checks failed: " + "; ".join(f"{check.name} ({check.description})" for check in failed),
-            "the data are not what they should be; the day was not stored, an older file is intact, refused rows are in quarantine",
+            "the data are not what they should be; the day was not stored, an older file and its quarantine are intact; rows refused now "
+            f"are in the quarantine folder of the day as {FAILED_NAME}",
             self._again(),
         )
 

@@ -56,33 +56,36 @@ class FileOperations:
         self.fsync_directory(directory.parent)
 
 
-def lake_failure(error: OSError, path: Path, needed_bytes: int) -> LakeError:
+INTACT = "the temporary file was deleted; an older file of the day is intact"
+
+
+def lake_failure(error: OSError, path: Path, needed_bytes: int, state: str = INTACT) -> LakeError:
     """Translate a failed operation of the operating system.
 
     Args:
         error: what the operating system said.
         path: file that was to be written.
         needed_bytes: bytes written so far, the least that the file needs.
+        state: what the failure leaves behind.
     """
-    intact = "the temporary file was deleted; an older file of the day is intact"
     if error.errno in _DISK_FULL:
         return LakeError(
             "E502",
             f"no room for {path}: {needed_bytes:,} bytes or more needed, {_free_bytes(path):,} bytes free on the disk",
-            f"disk, quota or file size limit reached ({error.strerror or error}); {intact}",
+            f"disk, quota or file size limit reached ({error.strerror or error}); {state}",
             "tp config",
         )
     if error.errno in _NOT_ALLOWED:
         return LakeError(
             "E504",
             f"{path} may not be written: {error.strerror or error}",
-            f"folder or disk is read-only for this user; {intact}",
+            f"folder or disk is read-only for this user; {state}",
             "tp config",
         )
     return LakeError(
         "E503",
         f"writing {path} failed after {needed_bytes:,} bytes: {error.strerror or error}",
-        f"the disk or the file system reported an error; {intact}",
+        f"the disk or the file system reported an error; {state}",
         "tp config",
     )
 

@@ -21,7 +21,7 @@ from .contracts import CONTRACTS
 from .files import FileOperations, locked_folder, try_lock
 from .footer import Footer, read_footer
 from .stream import TEMPORARY_PREFIX, TEMPORARY_SUFFIX
-from .writer import PartitionWriter
+from .writer import FAILED_NAME, PartitionWriter
 
 PART_NAME = "part-0.parquet"
 _QUARANTINE = "quarantine"
@@ -93,6 +93,10 @@ class LocalLake:
         """Return the path of the refused rows of a partition."""
         return self.root / _QUARANTINE / dataset / f"symbol={symbol}" / f"date={trade_date.isoformat()}" / PART_NAME
 
+    def failed_rejects_path(self, dataset: str, symbol: str, trade_date: date) -> Path:
+        """Return the path of the rows that the last failed attempt at a partition refused; no reader and no view sees it."""
+        return self.quarantine_path(dataset, symbol, trade_date).with_name(FAILED_NAME)
+
     def exists(self, dataset: str, symbol: str, trade_date: date) -> bool:
         """Tell whether the partition has a file."""
         return self.path(dataset, symbol, trade_date).is_file()
@@ -143,12 +147,12 @@ class LocalLake:
         return footer
 
     def days(self, dataset: str, symbol: str) -> list[date]:
-        """List the trade dates that have a file, ascending."""
+        """List the trade dates that have a file, ascending; folders of other names (``date=2025-11-03 copy``) are ignored."""
         folder = self._folder(dataset, symbol)
         if not folder.is_dir():
             return []
-        names = (entry.name.removeprefix("date=") for entry in folder.iterdir() if entry.name.startswith("date="))
-        return [day for day in sorted(map(date.fromisoformat, names)) if self.exists(dataset, symbol, day)]
+        days = sorted(day for entry in folder.iterdir() if (day := _day_of(entry.name)) is not None)
+        return [day for day in days if self.exists(dataset, symbol, day)]
 
     def read(
         self,
@@ -202,3 +206,13 @@ class LocalLake:
     def _folder(self, dataset: str, symbol: str) -> Path:
         contract = CONTRACTS.get(dataset)
         return self.root / (dataset if contract is None else contract.folder) / f"symbol={symbol}"
+
+
+def _day_of(name: str) -> date | None:
+    """Return the trade date that a folder is named after, exactly as ``path`` would name it."""
+    text = name.removeprefix("date=")
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if name == f"date={day.isoformat()}" else None

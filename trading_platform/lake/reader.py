@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ..errors import LakeError
 from .contract import DatasetContract
@@ -73,11 +75,15 @@ def scan(
 
     Up to 256 files are opened now and stay open until the frame is dropped, so later replacements are not seen. The
     files of a longer range are opened when they are needed, because a process may not hold that many.
+
+    Raises:
+        LakeError: E505 if the footer of a file is damaged; E507, E508 as :func:`read`. Damage further inside, and a file replaced by a
+            damaged one, is an error of polars when the frame is collected.
     """
     contract = contract_of(dataset)
     names = contract.arrow_schema.names
     there = _paths(lake, dataset, symbol, days, missing)
-    scan_one = _scan_file if len(there) <= _MOST_OPEN_FILES else pl.scan_parquet
+    scan_one = _scan_file if len(there) <= _MOST_OPEN_FILES else _scan_path
     frames = [scan_one(path).select(*_labels(symbol, day), *names) for day, path in there]
     if not frames:
         frames.append(contract.empty().select(*_labels(symbol, date.min), *names).lazy())
@@ -122,18 +128,45 @@ def _paths(
 
 def _read_file(path: Path, names: list[str]) -> pl.DataFrame:
     try:
+        # Not by polars, which does not look at page checksums: flipped bits would come back as prices.
         with path.open("rb") as file:
-            return pl.read_parquet(file, columns=names)
-    except (pl.exceptions.PolarsError, OSError) as error:
+            table = pq.ParquetFile(file, page_checksum_verification=True).read(columns=names)
+        frame = pl.from_arrow(table)
+    except (pa.ArrowException, pl.exceptions.PolarsError, OSError) as error:
         raise damaged(path, str(error)) from error
+    if not isinstance(frame, pl.DataFrame):
+        raise TypeError(f"Expected a frame from a table, was {type(frame)}")
+    return frame.select(names)
+
+
+def is_intact(path: Path) -> bool:
+    """Tell whether every page of a stored file has the checksum it was written with; reads all of it, keeps none."""
+    try:
+        with path.open("rb") as file, pq.ParquetFile(file, page_checksum_verification=True) as stored:
+            for group in range(stored.num_row_groups):
+                stored.read_row_group(group)
+    except (pa.ArrowException, OSError):
+        return False
+    return True
 
 
 def _scan_file(path: Path) -> pl.LazyFrame:
     try:
         with path.open("rb") as file:
-            return pl.scan_parquet(file)
+            frame = pl.scan_parquet(file)
+            frame.collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise damaged(path, str(error)) from error
+    return frame
+
+
+def _scan_path(path: Path) -> pl.LazyFrame:
+    try:
+        # Not by the frame that is returned: it would keep this footer for the rows of a later file.
+        pl.read_parquet_schema(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise damaged(path, str(error)) from error
+    return pl.scan_parquet(path, hive_partitioning=False)
 
 
 def _labels(symbol: str, day: date) -> tuple[pl.Expr, pl.Expr]:

@@ -29,6 +29,7 @@ from .order import OrderCheck
 ROW_GROUP_ROWS = 122_880
 # pandera costs 3 to 4 ms per call whatever the size, so rows are validated eight row groups at a time.
 VALIDATED_ROWS = 8 * ROW_GROUP_ROWS
+_IN_PLACE = "the new file is whole and in place, but its name is not safely on the disk: a loss of power may bring an older one back"
 TEMPORARY_PREFIX = ".part-0."
 TEMPORARY_SUFFIX = ".tmp"
 
@@ -79,7 +80,7 @@ class FileStream:
             self._flush(VALIDATED_ROWS)
 
     def finish(self, fields: FooterFields) -> str:
-        """Write what is pending and the footer, reopen and verify, fsync; return the content hash."""
+        """Write what is pending and the footer, reopen and verify the footer, fsync; return the content hash."""
         if self._pending_rows:
             self._flush(self._pending_rows)
         content_hash = self._hasher.hexdigest()
@@ -96,14 +97,21 @@ class FileStream:
             raise lake_failure(error, self._target, self._written_bytes()) from error
         return content_hash
 
+    def retarget(self, target: Path) -> None:
+        """Let the file be published under another name in the same folder."""
+        self._target = target
+
     def publish(self) -> int:
         """Rename the finished file onto its target and make the name durable; return the size in bytes."""
         try:
             size_bytes = os.fstat(self._descriptor).st_size
             self._files.replace(self._temporary, self._target)
-            self._files.fsync_directory(self._target.parent)
         except OSError as error:
             raise lake_failure(error, self._target, self._written_bytes()) from error
+        try:
+            self._files.fsync_directory(self._target.parent)
+        except OSError as error:
+            raise lake_failure(error, self._target, size_bytes, _IN_PLACE) from error
         self._release()
         return size_bytes
 
@@ -144,9 +152,13 @@ class FileStream:
             raise lake_failure(error, self._target, self._written_bytes()) from error
 
     def _verify(self, footer: dict[str, str]) -> None:
-        """Reopen the closed file and compare what it says with what was written."""
+        """Reopen the closed file and compare its footer with what was written.
+
+        Compared are the lake's own entries, the number of rows, the schema, and the order by the extremes of the row groups. Pages are
+        not decoded again, which would double the time of a commit; each carries a checksum that readers can verify.
+        """
         try:
-            with pq.ParquetFile(str(self._temporary), page_checksum_verification=True) as stored:
+            with pq.ParquetFile(str(self._temporary)) as stored:
                 metadata, schema = stored.metadata, stored.schema_arrow
         except pa.ArrowException as error:
             raise self._not_verified(str(error)) from error
@@ -162,8 +174,9 @@ class FileStream:
     def _not_verified(self, found: str) -> LakeError:
         return LakeError(
             "E506",
-            f"{self._target}: the file just written reads back with {found}",
-            "the disk or a library stored something else than was written; the file was deleted, an older one is intact",
+            f"{self._target}: the footer of the file just written reads back with {found}",
+            "the disk or a library stored something else than was written (entries, rows, schema and order of row groups are compared, "
+            "not every value); the file was deleted, an older one is intact",
             "tp config",
         )
 

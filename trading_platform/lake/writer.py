@@ -3,14 +3,16 @@
 Belongs here: the order of the steps of a commit. Does not belong here: what the rows mean, and file formats
 (``stream.py``).
 
-Commit: close, reopen and verify, fsync, rename, fsync the folder; the quarantine file first. A crash between the two
-leaves the older rows with their older fingerprint, so the day is rebuilt; the other order would leave new rows that
-look current beside an old quarantine file.
+Commit: close, reopen and verify the footer, fsync, rename, fsync the folder; the quarantine file first. A crash between
+the two leaves the older rows with their older fingerprint, so the day is rebuilt; the other order would leave new rows
+that look current beside an old quarantine file.
+
+Refused rows of a day that failed lie beside the quarantine file under a name of their own: the quarantine file belongs
+to the stored rows, whose footer counts it.
 """
 
 from __future__ import annotations
 
-import contextlib
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
@@ -24,6 +26,8 @@ from .contract import DatasetContract
 from .files import FileOperations, lake_failure, locked_folder
 from .footer import FooterFields
 from .stream import TEMPORARY_PREFIX, TEMPORARY_SUFFIX, FileStream
+
+FAILED_NAME = "failed-0.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +91,16 @@ class PartitionWriter:
             LakeError: E501 if someone else writes it, E502 to E504 if the disk refuses.
         """
         self._make_directory(self._path)
-        with ExitStack() as stack:
-            stack.enter_context(locked_folder(self._path.parent, self._lock_wait_s))
-            self._sweep()
-            self._accepted = self._open(self.contract, self._path, stack)
-            self._stack = stack.pop_all()
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(locked_folder(self._path.parent, self._lock_wait_s))
+                self._sweep()
+                self._accepted = self._open(self.contract, self._path, stack)
+                self._stack = stack.pop_all()
+        except OSError as error:
+            raise lake_failure(
+                error, self._path, 0, "nothing was written; an older file of the day is intact"
+            ) from error
         return self
 
     def __exit__(
@@ -157,27 +166,58 @@ class PartitionWriter:
         """
         stream = self._open_stream()
         content_hash = stream.finish(fields)
-        self.commit_rejects(fields)
+        if self._refused is not None:
+            self._publish_rejects(self._refused, fields)
+        else:
+            self._remove(self._quarantine_path)
+        self._remove(self._failed_path)
         size_bytes = stream.publish()
         return Committed(self._path, stream.rows, size_bytes, content_hash)
 
     def commit_rejects(self, fields: FooterFields) -> Path | None:
-        """Store only the quarantine file, or remove an older one if nothing was refused; ``commit`` does this too.
+        """Keep the refused rows of a day that is not stored, beside the quarantine file of the stored day, which is left alone.
+
+        They replace those of an earlier failure and go when the day is committed.
+
+        Args:
+            fields: what the footer would have said.
 
         Returns:
             The path, or None if nothing was refused.
+
+        Raises:
+            QualityError: if the last refused rows break their contract.
+            LakeError: E502 to E504, E506, as :meth:`commit`.
         """
-        if self._refused is not None:
-            self._refused.finish(replace(fields, facts={}))
-            self._refused.publish()
-            return self._quarantine_path
+        if self._refused is None:
+            self._remove(self._failed_path)
+            return None
+        self._refused.retarget(self._failed_path)
+        self._publish_rejects(self._refused, fields)
+        return self._failed_path
+
+    @property
+    def _failed_path(self) -> Path:
+        return self._quarantine_path.with_name(FAILED_NAME)
+
+    @staticmethod
+    def _publish_rejects(refused: FileStream, fields: FooterFields) -> None:
+        refused.finish(replace(fields, facts={}))
+        refused.publish()
+
+    def _remove(self, path: Path) -> None:
+        """Delete a file of refused rows, if it is there."""
         try:
-            with contextlib.suppress(FileNotFoundError):
-                self._quarantine_path.unlink()
-                self._files.fsync_directory(self._quarantine_path.parent)
+            path.unlink()
+        except FileNotFoundError:
+            return
         except OSError as error:
-            raise lake_failure(error, self._quarantine_path, 0) from error
-        return None
+            raise lake_failure(error, path, 0) from error
+        try:
+            self._files.fsync_directory(path.parent)
+        except OSError as error:
+            state = "older refused rows were deleted; the older rows of the day are intact"
+            raise lake_failure(error, path, 0, state) from error
 
     def _sweep(self) -> None:
         """Delete what a killed writer of this partition left: under its lock, nobody else writes it."""

@@ -22,7 +22,8 @@ def owners(run: BadRun, calendar: TradingCalendar) -> tuple[date, ...]:
     * Open trade dates strictly between the neighbours' dates: those, they lost all their records.
     * Else both neighbours' dates, but not the earlier one if its last good record lies within five minutes of its close, and not the
       later one if its first lies within five minutes of its open; if that leaves none, the later one.
-    * One neighbour only: its date; at the end of the file and close to that session's end, the next open one.
+    * One neighbour only: its date; at the end of the file and close to that session's end, the next open one; at the start of the file
+      and close to that session's open, the previous open one.
     """
     before = None if run.previous_us is None else _covered_date(run.previous_us, calendar)
     after = None if run.next_us is None else _covered_date(run.next_us, calendar)
@@ -41,7 +42,8 @@ def owners(run: BadRun, calendar: TradingCalendar) -> tuple[date, ...]:
 
 def _one_sided(run: BadRun, before: date | None, after: date | None, calendar: TradingCalendar) -> tuple[date, ...]:
     if after is not None:
-        return (after,)
+        near_start = after > calendar.first and _near_open(run.next_us, after, calendar)
+        return (calendar.previous_open(after),) if near_start else (after,)
     if before is None:
         return ()
     near_end = before < calendar.last and _near_close(run.previous_us, before, calendar)

@@ -1,7 +1,7 @@
 """Records to the columns of the ``ticks`` contract, and what is set aside.
 
-Belongs here: the meaning of a record: trade, quote, bar, damage; price, quote, side, bundle and flags of a trade. Does not belong here:
-which records form a day (``index.py``, ``ticks.py``) and storage.
+Belongs here: the verdict on a record; price, quote, side, bundle and flags of a trade. Does not belong here: what a record was written as
+(``records.py``), how a stored number becomes a price (``prices.py``), which records form a day (``index.py``, ``ticks.py``) and storage.
 
 Source: Sierra Chart's intraday record: in a single-trade record Close is the price, High the ask, Low the bid, Open zero or a sweep
 sentinel, BidVolume the size hit by a seller, AskVolume the size lifted by a buyer. The side comes from the volumes alone: a price against a
@@ -12,9 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from fractions import Fraction
-from functools import cached_property
-from math import frexp
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,8 @@ from numpy.typing import NDArray
 
 from ..errors import SourceError
 from .format import EPOCH_OFFSET_US, INT32_MAX, OPEN_FIRST_BITS, OPEN_LAST_BITS, Int64s, Records, Timing, judge_timing
+from .prices import GRID_TOLERANCE_TICKS, Float64s, PriceRule
+from .records import RecordKind, record_kinds
 from .scid import BLOCK_RECORDS
 
 MINUS_ZERO_BITS = 0x80000000  # minus zero is zero
@@ -33,14 +32,6 @@ FLAG_OFF_TICK = 2
 FLAG_CROSSED = 4
 FLAG_VOLUME_SPLIT = 8
 
-# A float32 of an unscaled price such as 1.08505 is off by up to 6e-8 of its value, 0.0013 ticks of 0.00005 and below 0.01 ticks for every
-# price under 167,772 ticks; a twentieth of a tick is far from both that and from a price that is on no grid.
-GRID_TOLERANCE_TICKS = 0.05
-
-# The registry's band bounds the median of a day; one price is refused only when it is ten times further out, as damage and not as a move.
-BAND_SLACK = 10.0
-
-Float64s = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
@@ -60,67 +51,14 @@ class Verdict(IntEnum):
     PRICE_ZERO = 10
     PRICE_NEGATIVE = 11
     PRICE_OUT_OF_BAND = 12
-    VOLUME_ZERO = 13
-    VOLUME_TOO_LARGE = 14
+    PRICE_FAR_FROM_DAY = 13
+    VOLUME_ZERO = 14
+    VOLUME_TOO_LARGE = 15
 
     @property
     def reason(self) -> str:
         """Return the reason code stored in quarantine."""
         return self.name.lower()
-
-
-@dataclass(frozen=True)
-class PriceRule:
-    """How stored float32 prices of one file become prices in points.
-
-    Attributes:
-        price_scale: factor from the stored number to points.
-        tick_size: smallest price step in points.
-        price_band: credible range of the median, points.
-        allows_negative: True if prices below zero are legal.
-    """
-
-    price_scale: float
-    tick_size: float
-    price_band: tuple[float, float]
-    allows_negative: bool
-
-    @cached_property
-    def tick(self) -> Fraction:
-        """Return the tick size as the exact decimal that its shortest form shows."""
-        return Fraction(repr(self.tick_size))
-
-    @property
-    def ticks_per_stored(self) -> float:
-        """Return the factor from the stored number to ticks."""
-        return float(Fraction(repr(self.price_scale)) / self.tick)
-
-    @property
-    def tick_bounds(self) -> tuple[float, float]:
-        """Return the lowest and highest credible single price, in ticks."""
-        low, high = self.price_band
-        top = float(Fraction(high * BAND_SLACK) / self.tick)
-        return (-top, top) if self.allows_negative else (float(Fraction(low / BAND_SLACK) / self.tick), top)
-
-    def points(self, ticks: Float64s, out: Float64s) -> None:
-        """Convert whole ticks to points; exact: the result is the float64 nearest to the decimal price.
-
-        The tick is a fraction p/q of integers, so ticks * p is exact and one correctly rounded division by q gives the nearest
-        float64, which is what the literal ``1.08505`` is. ``ticks * 0.00005`` would be off by one unit in the last place now and then.
-        """
-        numerator, denominator = self._tick_ratio
-        if _is_power_of_two(denominator):
-            # Such a tick, 0.25 for one, is a float64 itself, and multiplying by it is exact and faster.
-            np.multiply(ticks, numerator / denominator, out=out)
-            return
-        if numerator != 1.0:
-            np.multiply(ticks, numerator, out=out)
-            ticks = out
-        np.divide(ticks, denominator, out=out)
-
-    @cached_property
-    def _tick_ratio(self) -> tuple[float, float]:
-        return float(self.tick.numerator), float(self.tick.denominator)
 
 
 @dataclass
@@ -200,6 +138,7 @@ class TickDecoder:
         start_us: first instant of the window, epoch microseconds UTC.
         end_us: first instant after it. A plausible time outside the window is an ``OTHER_DAY`` record: never decoded, never rejected.
         latest: largest plausible DateTime, Sierra microseconds.
+        reference: price level of the day in points; a trade further from it than a factor ``NEAR_FACTOR`` is refused. None sets no such limit.
 
     Attributes:
         rows: clean rows so far.
@@ -209,7 +148,9 @@ class TickDecoder:
         first_reject: file index and reason of the first reject; None if there is none.
     """
 
-    def __init__(self, path: Path, rule: PriceRule, start_us: int, end_us: int, latest: int) -> None:
+    def __init__(
+        self, path: Path, rule: PriceRule, start_us: int, end_us: int, latest: int, *, reference: float | None = None
+    ) -> None:
         self.path = path
         self.rule = rule
         self.rows = 0
@@ -221,6 +162,7 @@ class TickDecoder:
         self._latest = latest
         self._factor = rule.ticks_per_stored
         self._bounds = rule.tick_bounds
+        self._near = self._bounds if reference is None else rule.near(reference)
         self._scratch = _Scratch()
         self._last_ts: int | None = None
 
@@ -290,7 +232,7 @@ class TickDecoder:
         if not (
             self._in_window(ts_us, ordered=ordered)
             and _counts_of_trades(num_trades, total, bid_volume, ask_volume)
-            and self._credible(ticks)
+            and _credible(ticks, self._near)
             and _bundles(bits, bundle, scratch.truths[1, :n])
         ):
             return False
@@ -330,19 +272,13 @@ class TickDecoder:
         first, last = (ts_us[0], ts_us[-1]) if ordered else (ts_us.min(), ts_us.max())
         return bool(first >= start_us and last < end_us)
 
-    def _credible(self, ticks: Float64s) -> bool:
-        """Tell whether every price is a number, not zero and within bounds; a NaN passes through the reductions and fails."""
-        low, high = self._bounds
-        lowest, highest = np.minimum.reduce(ticks), np.maximum.reduce(ticks)
-        return bool(lowest >= low and highest <= high and (lowest > 0 or ticks.all()))
-
     def _quote(self, stored: NDArray[np.float32], ticks: Float64s, out: Float64s) -> Bools | None:
         """Convert one side's quotes; returns where there is none (zero, not finite, beyond any credible price)."""
         np.copyto(ticks, stored)
         np.multiply(ticks, self._factor, out=ticks)
         np.rint(ticks, out=ticks)
         null: Bools | None = None
-        if not self._credible(ticks):
+        if not _credible(ticks, self._bounds):
             low, high = self._bounds
             null = ~((ticks >= low) & (ticks <= high)) | (ticks == 0)
             ticks[null] = 0.0
@@ -374,6 +310,8 @@ class TickDecoder:
         verdicts[(total > INT32_MAX) | (bid_volume > INT32_MAX) | (ask_volume > INT32_MAX)] = Verdict.VOLUME_TOO_LARGE
         with np.errstate(invalid="ignore", over="ignore"):
             ticks = np.rint(records["close"].astype(np.float64) * self._factor)
+        near_low, near_high = self._near
+        verdicts[~((ticks >= near_low) & (ticks <= near_high))] = Verdict.PRICE_FAR_FROM_DAY
         verdicts[~((ticks >= low) & (ticks <= high))] = Verdict.PRICE_OUT_OF_BAND
         if not self.rule.allows_negative:
             verdicts[records["close"] < 0] = Verdict.PRICE_NEGATIVE
@@ -383,46 +321,6 @@ class TickDecoder:
         verdicts[kinds == RecordKind.QUOTE] = Verdict.QUOTE
         verdicts[kinds == RecordKind.BAR] = Verdict.BAR_RECORD
         verdicts[kinds == RecordKind.MALFORMED] = Verdict.MALFORMED_RECORD
-
-
-class RecordKind(IntEnum):
-    """What a record was written as."""
-
-    TRADE = 0
-    QUOTE = 1
-    BAR = 2
-    MALFORMED = 3
-    EMPTY = 4
-
-
-def record_kinds(records: Records) -> NDArray[np.uint8]:
-    """Classify records by Sierra Chart's rules, in their order: empty, quote, single trade, else bar.
-
-    Returns:
-        uint8 array of ``RecordKind``. A record that is neither a trade nor a possible bar (open and close within low and high, at least
-        one trade, volume not below the number of trades) is malformed: damage must not be reported as a setting.
-    """
-    bits = np.ascontiguousarray(records["open"]).view(np.uint32)
-    opens: NDArray[np.float32] = records["open"]
-    high, low, close, total = records["high"], records["low"], records["close"], records["total_volume"]
-    single = records["num_trades"] == 1
-    kinds: NDArray[np.uint8] = np.full(len(records), RecordKind.MALFORMED, np.uint8)
-    # Comparisons with NaN are False, so a bar with a NaN is malformed.
-    inside = (low <= opens) & (opens <= high) & (low <= close) & (close <= high) & np.isfinite(high) & np.isfinite(low)
-    kinds[inside & (records["num_trades"] >= 1) & (total >= records["num_trades"])] = RecordKind.BAR
-    kinds[single & ((opens == 0) | (bits == OPEN_FIRST_BITS) | (bits == OPEN_LAST_BITS))] = RecordKind.TRADE
-    kinds[single & (total == 0) & (opens == 0) & (high != 0) & (low != 0)] = RecordKind.QUOTE
-    empty = (
-        (records["dt"] == 0)
-        & (close == 0)
-        & (high == 0)
-        & (low == 0)
-        & (opens == 0)
-        & (total == 0)
-        & (records["num_trades"] == 0)
-    )
-    kinds[empty] = RecordKind.EMPTY
-    return kinds
 
 
 def pool_array(size: int, dtype: type[np.generic]) -> Any:
@@ -441,10 +339,6 @@ def zero_record(path: Path, index: int) -> SourceError:
     )
 
 
-def _is_power_of_two(number: float) -> bool:
-    return frexp(number)[0] == 0.5
-
-
 def _counts_of_trades(
     num_trades: NDArray[np.uint32],
     total: NDArray[np.uint32],
@@ -461,6 +355,13 @@ def _counts_of_trades(
         and largest(bid_volume) <= INT32_MAX
         and largest(ask_volume) <= INT32_MAX
     )
+
+
+def _credible(ticks: Float64s, bounds: tuple[float, float]) -> bool:
+    """Tell whether every price is a number, not zero and within bounds; a NaN passes through the reductions and fails."""
+    low, high = bounds
+    lowest, highest = np.minimum.reduce(ticks), np.maximum.reduce(ticks)
+    return bool(lowest >= low and highest <= high and (lowest > 0 or ticks.all()))
 
 
 def _bundles(bits: NDArray[np.uint32], out: NDArray[np.uint8], last: Bools) -> bool:
@@ -493,3 +394,23 @@ def _mark_nulls(out: TickColumns, here: slice, bid_null: Bools | None, ask_null:
 
 def _or_none(null: Bools | None, n: int) -> Bools:
     return np.zeros(n, np.bool_) if null is None else null
+
+
+__all__ = [
+    "FLAG_CROSSED",
+    "FLAG_OFF_TICK",
+    "FLAG_TS_DECREASED",
+    "FLAG_VOLUME_SPLIT",
+    "GRID_TOLERANCE_TICKS",
+    "Bools",
+    "Float64s",
+    "PriceRule",
+    "RecordKind",
+    "RejectedRows",
+    "TickColumns",
+    "TickDecoder",
+    "Verdict",
+    "pool_array",
+    "record_kinds",
+    "zero_record",
+]

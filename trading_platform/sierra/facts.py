@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import SourceError
 from ..lake.building import Json, Preview
 from ..sessions import Session
 from .decode import (
@@ -22,13 +23,13 @@ from .decode import (
     FLAG_TS_DECREASED,
     FLAG_VOLUME_SPLIT,
     Bools,
-    Float64s,
-    PriceRule,
     pool_array,
 )
 from .format import Int64s, instant_of, us_of
+from .prices import Float64s, PriceRule
 
-PREVIEW_BUCKETS = 96
+TICK_PREVIEW_BUCKETS = 96
+_EXACT_BELOW = 2.0**53  # float64 holds every integer up to here
 _FLAG_FACTS = {
     FLAG_TS_DECREASED: "ts_decreased_rows",
     FLAG_OFF_TICK: "off_tick_rows",
@@ -57,14 +58,16 @@ class FactCounter:
     Args:
         session: trading hours of the day; an open one.
         rule: tick size of the prices.
+        remedy: the command that helps if the rows cannot be summed.
     """
 
-    def __init__(self, session: Session, rule: PriceRule) -> None:
+    def __init__(self, session: Session, rule: PriceRule, remedy: str) -> None:
         if session.opens_at is None or session.closes_at is None:
             raise ValueError(f"Expected an open session, was {session}")
         self._opens, self._closes = us_of(session.opens_at), us_of(session.closes_at)
         self._breaks = [(us_of(start), us_of(end)) for start, end in session.breaks]
         self._tick = rule.tick
+        self._remedy = remedy
         self._counts = dict.fromkeys(
             (*_FLAG_FACTS.values(), "bundle_first_rows", "bundle_last_rows", "bid_null_rows", "ask_null_rows"), 0
         )
@@ -78,7 +81,11 @@ class FactCounter:
         self._scratch: Float64s = np.empty((3, 0), np.float64)
 
     def add(self, chunk: TickChunk) -> None:
-        """Take the next rows into account."""
+        """Take the next rows into account.
+
+        Raises:
+            SourceError: E220 if volumes and prices are so large that their sum would not be exact.
+        """
         rows = len(chunk.ts_us)
         if rows == 0:
             return
@@ -127,7 +134,7 @@ class FactCounter:
         return self._preview.preview()
 
     def _add_amounts(self, chunk: TickChunk, weights: Float64s, amounts: Float64s) -> None:
-        """Add sums of volume and money; whole numbers below 2**53, so float sums of them are exact in whatever order.
+        """Add sums of volume and money; whole numbers below 2**53 (checked), so float sums of them are exact in whatever order.
 
         ``np.dot`` would do it in one step, but wakes a pool of threads that waits actively: twice the CPU of a whole build.
 
@@ -136,18 +143,33 @@ class FactCounter:
             weights: their volumes as floats, which multiply and sum without a conversion in every step.
             amounts: overwritten.
         """
-        self._volume += int(weights.sum())
+        volume = float(weights.sum())
+        low, high = float(chunk.price.min()), float(chunk.price.max())
+        # No sum over these rows is larger than this, whatever the order of additions.
+        largest = max(abs(low), abs(high), float(self._tick)) / float(self._tick) * volume
+        if not largest < _EXACT_BELOW:
+            raise self._not_exact(chunk, volume, low, high)
+        self._volume += int(volume)
         signed: NDArray[np.int32] = amounts.view(np.int32)[: len(weights)]
         np.multiply(chunk.volume, chunk.side, out=signed)
         self._delta += int(signed.sum(dtype=np.int64))
         if np.count_nonzero(chunk.side) < len(weights):
             self._unknown += int(weights[chunk.side == 0].sum())
-        self._price_min = min(self._price_min, float(chunk.price.min()))
-        self._price_max = max(self._price_max, float(chunk.price.max()))
+        self._price_min = min(self._price_min, low)
+        self._price_max = max(self._price_max, high)
         ticks = np.multiply(chunk.price, float(1 / self._tick), out=amounts)
         np.rint(ticks, out=ticks)
         np.multiply(ticks, weights, out=ticks)
         self._notional_ticks += int(ticks.sum())
+
+    def _not_exact(self, chunk: TickChunk, volume: float, low: float, high: float) -> SourceError:
+        return SourceError(
+            "E220",
+            f"{len(chunk.ts_us):,} trades from {_iso(int(chunk.ts_us[0]))} on hold {volume:,.0f} contracts at prices from {low} to {high}",
+            "price in ticks times size cannot be summed exactly beyond 2**53, and no market trades that much: volumes or prices are damaged; "
+            "nothing was written",
+            self._remedy,
+        )
 
     def _add_counts(self, chunk: TickChunk) -> None:
         if chunk.flags.any():
@@ -219,10 +241,10 @@ class _PreviewCounter:
     """Equal time buckets over the trading hours, filled by binary search of their edges."""
 
     def __init__(self, start_us: int, end_us: int) -> None:
-        self._start, self._step = start_us, -((start_us - end_us) // PREVIEW_BUCKETS)
-        self._edges: Int64s = start_us + self._step * np.arange(PREVIEW_BUCKETS + 1, dtype=np.int64)
-        self._price: Float64s = np.full(PREVIEW_BUCKETS, np.nan)
-        self._volume: Int64s = np.zeros(PREVIEW_BUCKETS, np.int64)
+        self._start, self._step = start_us, -((start_us - end_us) // TICK_PREVIEW_BUCKETS)
+        self._edges: Int64s = start_us + self._step * np.arange(TICK_PREVIEW_BUCKETS + 1, dtype=np.int64)
+        self._price: Float64s = np.full(TICK_PREVIEW_BUCKETS, np.nan)
+        self._volume: Int64s = np.zeros(TICK_PREVIEW_BUCKETS, np.int64)
 
     def add(self, forward: Int64s, price: Float64s, volume: Float64s) -> None:
         at = np.searchsorted(forward, self._edges)

@@ -106,11 +106,6 @@ class ScidHeader:
         return self.reserve.startswith(SYNTHETIC_MARK)
 
 
-def header_bytes(*, reserve: bytes = b"", header_size: int = HEADER_SIZE) -> bytes:
-    """Return a header of ``header_size`` bytes (at least 56), with ``reserve`` padded by zeros to 36 bytes."""
-    return HEADER.pack(MAGIC, header_size, RECORD_SIZE, 1, 0, 0, reserve).ljust(header_size, b"\0")
-
-
 def latest_dt(now: datetime) -> int:
     """Return the largest plausible DateTime: one day after ``now``, in Sierra microseconds."""
     return dt_of(now + timedelta(days=1))

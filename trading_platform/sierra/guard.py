@@ -15,8 +15,9 @@ import numpy as np
 from ..errors import SourceError
 from ..instruments import Instrument
 from .checks import ON_GRID_FRAC_MIN
-from .decode import GRID_TOLERANCE_TICKS, Float64s, PriceRule, RecordKind, record_kinds
 from .format import RECORD, STORAGE_REMEDY, STORAGE_SETTING, Records
+from .prices import GRID_TOLERANCE_TICKS, NEAR_FACTOR, Float64s, PriceRule
+from .records import RecordKind, record_kinds
 from .scid import ScidFile
 
 FUT_STYLE = "fut"  # what tp instruments set assumes without --style
@@ -34,7 +35,7 @@ def guard_day(
     rule: PriceRule,
     *,
     style: str = FUT_STYLE,
-) -> None:
+) -> Float64s:
     """Look at a sample of a day, spread evenly over its records.
 
     Args:
@@ -44,11 +45,14 @@ def guard_day(
         rule: price scale and band to be tried.
         style: symbol style of the file's name, for the command that corrects its scale.
 
+    Returns:
+        The stored prices of the trades in the sample.
+
     Raises:
         SourceError: E206 bar records; E207 the median is outside the price band, or fewer than 99.9 % of the prices are on the tick grid.
     """
     if not ranges:
-        return
+        return np.empty(0, np.float64)
     sample = sample_records(file, ranges)
     kinds = record_kinds(sample)
     bars = int(np.count_nonzero(kinds == RecordKind.BAR))
@@ -58,6 +62,37 @@ def guard_day(
     stored = stored[np.isfinite(stored) & (stored != 0)]
     if len(stored) and not scale_fits(stored, rule):
         raise _wrong_scale(file.path, ranges[0][0], stored, instrument, rule, style)
+    return stored
+
+
+def reference_price(path: Path, stored: Float64s, rule: PriceRule) -> float | None:
+    """Return the price level of one day, from which a single trade may differ by a factor of ``NEAR_FACTOR`` at most.
+
+    It is the median, so that prices off by a factor do not move it while they are the minority.
+
+    Args:
+        path: the file, for errors.
+        stored: stored prices of a sample of the day, as ``guard_day`` returns them.
+        rule: their scale.
+
+    Returns:
+        The level in points; None without a sample, and for instruments whose prices may be negative, which have no such level.
+
+    Raises:
+        SourceError: E209 the quartiles are a factor of ``NEAR_FACTOR`` apart: which of the prices are right is anyone's guess.
+    """
+    if rule.allows_negative or not len(stored):
+        return None
+    lower, median, upper = (float(price) for price in np.quantile(stored, (0.25, 0.5, 0.75)) * rule.price_scale)
+    if upper > NEAR_FACTOR * lower:
+        raise SourceError(
+            "E209",
+            f"{path.name}: the prices of the day have no common level: a quarter lies below {lower:,.2f}, a quarter above {upper:,.2f}",
+            f"a factor of {NEAR_FACTOR:g} between the quartiles of one session is no move of a market: part of the day has another price "
+            "scale or belongs to another instrument; nothing was written: let Sierra Chart download the day again",
+            f"tp sierra inspect {path}",
+        )
+    return median
 
 
 def sample_records(file: ScidFile, ranges: Sequence[tuple[int, int]]) -> Records:

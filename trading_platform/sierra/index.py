@@ -26,11 +26,15 @@ from .scid import ScidFile
 
 ANCHOR_RECORDS = 64 * 1024 // RECORD_SIZE
 LAYOUT_VERSION = 1
+_INODE_BITS = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What identifies a state of a file without reading it: size in bytes, time of modification in ns, inode."""
+    """What identifies a state of a file without reading it: size in bytes, time of modification in ns, lower 63 bits of the inode.
+
+    File systems number files up to 2**64 and beyond; the cached arrays are int64.
+    """
 
     size_bytes: int
     mtime_ns: int
@@ -39,7 +43,7 @@ class FileState:
     @classmethod
     def of(cls, stat: os.stat_result) -> FileState:
         """Take it from a stat result."""
-        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino & _INODE_BITS)
 
 
 class ScidIndex:

@@ -92,11 +92,6 @@ class ScidReport:
     holes: tuple[Hole, ...]
     bad_runs: tuple[BadRun, ...]
 
-    @property
-    def is_tick_file(self) -> bool:
-        """Tell whether the file holds trades and no bars."""
-        return self.kinds.get("trade", 0) > 0 and self.kinds.get("bar", 0) == 0
-
 
 def inspect_scid(path: Path, registry: Registry, now: datetime, *, contract: Contract | None = None) -> ScidReport:
     """Read a whole file once and report what is in it.

@@ -10,7 +10,9 @@ read with ``preadv``, and the size is looked at again afterwards.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -50,11 +52,13 @@ class ScidFile:
         self.path = path
         self._sleep = sleep
         try:
-            self._handle = path.open("rb", buffering=0)
+            self._handle = open(path, "rb", buffering=0, opener=_open_at_once)  # noqa: PTH123 - Path.open takes no opener
         except OSError as error:
             raise _unreadable(path, error) from error
         try:
             self.stat = os.fstat(self._handle.fileno())
+            if not stat.S_ISREG(self.stat.st_mode):
+                raise OSError(errno.EINVAL, "not a regular file")
             raw = os.pread(self._handle.fileno(), HEADER_SIZE, 0)
             self.header = _checked_header(path, raw, self.stat.st_size)
         except OSError as error:
@@ -162,6 +166,11 @@ class ScidFile:
         )
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting: a pipe without a writer would hold up the program for ever."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _checked_header(path: Path, raw: bytes, size: int) -> ScidHeader:
     inspect = f"tp sierra inspect {path}"
     if raw[:4] == DEPTH_MAGIC or (len(raw) >= 4 and raw[:4] != MAGIC):
@@ -194,6 +203,6 @@ def _unreadable(path: Path, error: OSError) -> SourceError:
     return SourceError(
         "E203",
         f"{path.name} cannot be read: {error.strerror or error}",
-        "permissions, a missing network share or a folder of that name; other files are not affected",
+        "permissions, a missing network share, or a folder or pipe of that name; other files are not affected",
         f"tp sierra inspect {path}",
     )

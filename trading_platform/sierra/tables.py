@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ..lake import TICK_REJECTS, TICKS
+from ..lake.footer import damaged
+from ..lake.stream import ROW_GROUP_ROWS
 from .decode import Bools, RejectedRows, TickColumns, Verdict, pool_array
 from .facts import TickChunk
 from .format import RECORD
 
-ROW_GROUP_ROWS = 122_880
 _MEASURED = ["ts", "price", "bid", "ask", "volume", "side", "bundle", "flags"]
 
 
@@ -83,15 +84,26 @@ def reject_batch(rejects: RejectedRows) -> pa.RecordBatch:
 
 
 def stored_chunks(path: Path) -> Iterator[TickChunk]:
-    """Yield the rows of a stored ``ticks`` file, one row group's worth at a time."""
-    with pq.ParquetFile(path, page_checksum_verification=True) as stored:
-        for batch in stored.iter_batches(batch_size=ROW_GROUP_ROWS, columns=_MEASURED):
-            plain = {
-                name: batch.column(name).to_numpy(zero_copy_only=False)
-                for name in ("price", "volume", "side", "bundle", "flags")
-            }
-            ts_us = batch.column("ts").cast(pa.int64()).to_numpy(zero_copy_only=False)
-            yield TickChunk(ts_us, bid_null=_nulls(batch.column("bid")), ask_null=_nulls(batch.column("ask")), **plain)
+    """Yield the rows of a stored ``ticks`` file, one row group's worth at a time.
+
+    Raises:
+        LakeError: E505 if the file is damaged.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as stored:
+            for batch in stored.iter_batches(batch_size=ROW_GROUP_ROWS, columns=_MEASURED):
+                yield _chunk(batch)
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def _chunk(batch: pa.RecordBatch) -> TickChunk:
+    plain = {
+        name: batch.column(name).to_numpy(zero_copy_only=False)
+        for name in ("price", "volume", "side", "bundle", "flags")
+    }
+    ts_us = batch.column("ts").cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return TickChunk(ts_us, bid_null=_nulls(batch.column("bid")), ask_null=_nulls(batch.column("ask")), **plain)
 
 
 def _array(values: Any, kind: pa.DataType, null: Bools | None = None) -> pa.Array:

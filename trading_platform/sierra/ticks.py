@@ -31,17 +31,19 @@ from ..lake import (
     SourceSlice,
     StatCache,
 )
+from ..lake.stream import ROW_GROUP_ROWS
 from ..sessions import Session, TradingCalendar
 from .archive import ScidSource, SierraArchive
 from .checks import CHECKS, REJECTED_FRAC_MAX, check_ticks
 from .damage import owners
-from .decode import PriceRule, TickColumns, TickDecoder, Verdict
+from .decode import TickColumns, TickDecoder, Verdict
 from .facts import FactCounter, chunk_of
 from .format import RECORD, Records, Timing, as_bytes, latest_dt, us_of
-from .guard import bar_storage, guard_day, legacy_dates, style_option
+from .guard import bar_storage, guard_day, legacy_dates, reference_price, style_option
 from .index import ScidIndex
+from .prices import PriceRule
 from .scid import BLOCK_RECORDS
-from .tables import ROW_GROUP_ROWS, BatchMaker, reject_batch, stored_chunks
+from .tables import BatchMaker, reject_batch, stored_chunks
 
 _SOURCE_FACTS = ("quote_rows", "rejected_rows", "stray_records")
 _MISSING = {"E210": Outcome.MISSING, "E211": Outcome.UNAVAIL}
@@ -217,14 +219,21 @@ class TicksBuilder:
         """Stream the day into the writer: read, hash, decode, append, measure, in one pass over its bytes.
 
         Raises:
-            SourceError: E205 legacy dates; E206 bars; E207 price scale; E208 a zero record.
+            SourceError: E205 legacy dates; E206 bars; E207 price scale; E208 a zero record; E209 no common price level; E220 volumes too large to sum exactly.
             SourceChangedError: E204 the file shrank; E218 it was rewritten.
         """
         day = _day_of(plan)
         file, session = day.index.file, plan.session
-        guard_day(file, day.ranges, self._instrument, day.rule, style=day.source.style)
-        decoder = TickDecoder(file.path, day.rule, us_of(session.window_start), us_of(session.window_end), day.latest)
-        counter = FactCounter(session, day.rule)
+        sample = guard_day(file, day.ranges, self._instrument, day.rule, style=day.source.style)
+        decoder = TickDecoder(
+            file.path,
+            day.rule,
+            us_of(session.window_start),
+            us_of(session.window_end),
+            day.latest,
+            reference=reference_price(file.path, sample, day.rule),
+        )
+        counter = FactCounter(session, day.rule, f"tp sierra inspect {file.path}")
         output = _Output(writer, counter, BatchMaker(day.contract.symbol))
         hasher = hashlib.sha256()
         for span, at, block in day.blocks(np.empty(BLOCK_RECORDS, RECORD), output.room):
@@ -258,12 +267,17 @@ class TicksBuilder:
 
         Returns:
             Empty if the day has no file or no rows.
+
+        Raises:
+            LakeError: E505 if the stored file is damaged.
+            SourceError: E220 if its sums are too large to be exact.
         """
         footer = self._lake.footer(TICKS.name, self.symbol, trade_date)
         session = self._calendar.session(trade_date)
         if footer is None or not footer.facts or not session.is_open:
             return {}
-        counter = FactCounter(session, self._rule(1.0))
+        again = f"tp backfill {self.symbol}/ticks --from {trade_date} --to {trade_date} --force"
+        counter = FactCounter(session, self._rule(1.0), again)
         for chunk in stored_chunks(self._lake.path(TICKS.name, self.symbol, trade_date)):
             counter.add(chunk)
         return {**counter.facts(), **{name: footer.facts.get(name) for name in _SOURCE_FACTS}}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 
 from ...errors import ConfigurationError
 from .. import console
+from ..options import range_to_latest
 from ..platform import Platform, locate_home, open_platform
 
 if TYPE_CHECKING:
@@ -100,17 +102,16 @@ def make_request(
         )
     keys = select_assets(platform.defs, assets)
     first, last, number = span
-    last = last or latest_opened(platform.defs, keys)
-    first = first_of_last(last, number) if number is not None else first
-    if first is None or first > last:
-        raise ConfigurationError(
-            "E162",
-            "no range of trade dates: --from, --day or --last is needed"
-            if first is None
-            else f"--from {first} is after --to {last}",
-            "a backfill never guesses how far back to go; nothing was started",
-            f"tp backfill {' '.join(assets)} --from {last.isoformat()} --to {last.isoformat()}",
-        )
+    if number is not None:
+        last = latest_opened(platform.defs, keys) if last is None else last
+        first = first_of_last(last, number)
+    first, last = range_to_latest(
+        first,
+        last,
+        lambda: latest_opened(platform.defs, keys),
+        *("tp", "backfill", *assets),
+        choices="--from, --day or --last",
+    )
     return BackfillRequest(keys, first, last, Mode(chosen[0]) if chosen else Mode.DEFAULT, wait=wait)
 
 
@@ -142,13 +143,22 @@ def run_backfill(
     started = time.perf_counter()
     reports = execute(platform, requests, dry_run=dry_run, json_output=json_output)
     seconds = time.perf_counter() - started
+    synthetic = platform.home.is_demo or are_synthetic(reports)
     if json_output:
-        console.print_json(as_json(reports, dry_run=dry_run))
-    elif dry_run:
+        console.print_json({"synthetic": synthetic, **as_json(reports, dry_run=dry_run)})
+        return reports
+    if synthetic:
+        console.label_synthetic()
+    if dry_run:
         print_plan(reports)
     else:
         print_results(reports, seconds)
     return reports
+
+
+def are_synthetic(reports: Sequence[AssetReport]) -> bool:
+    """Tell whether a day that was made rests on generated data."""
+    return any(result.synthetic for report in reports for result in report.results)
 
 
 def execute(
@@ -172,13 +182,18 @@ def execute(
     reporter = PlainReporter() if json_output or dry_run or not console.err.is_terminal else ProgressBars()
     engine = Backfill(platform.defs, platform.instance, platform.home.cache_dir / "claims", reporter)
     merged: dict[Any, AssetReport] = {}
-    with reporter:
-        for request in requests:
-            for report in engine.plan(request) if dry_run else engine.run(request):
-                total = merged.setdefault(report.key, AssetReport(report.key))
-                total.planned += report.planned
-                total.results += report.results
-                total.seconds += report.seconds
+    try:
+        with reporter:
+            for request in requests:
+                for report in engine.plan(request) if dry_run else engine.run(request):
+                    total = merged.setdefault(report.key, AssetReport(report.key))
+                    total.planned += report.planned
+                    total.results += report.results
+                    total.seconds += report.seconds
+    except KeyboardInterrupt as error:
+        # typer would end the process without a word
+        console.err.print("stopped; finished days stay done, start the same command again to go on")
+        raise typer.Exit(console.EXIT_INTERRUPTED) from error
     return list(merged.values())
 
 
@@ -237,15 +252,41 @@ def print_results(reports: Sequence[AssetReport], seconds: float) -> None:
         )
     columns = ("asset", *[outcome.value for outcome in shown], "blocked", "rows", "bytes", "seconds")
     console.print_table(columns, rows, title="partitions by outcome")
-    for report in reports:
-        for planned in report.notes:
-            console.err.print(f"{report.key.to_user_string()} {planned.trade_date.isoformat()} {planned.why}")
-        for result in report.failures:
-            text = str(result.error) if result.error is not None else f"{result.outcome.value} {result.reason}"
-            console.err.print(f"{report.key.to_user_string()} {result.trade_date.isoformat()} {text}")
-        for planned in report.blocked:
-            console.err.print(f"{report.key.to_user_string()} {planned.trade_date.isoformat()} blocked: {planned.why}")
+    for line in remarks(reports):
+        console.err.print(line)
     console.out.print(summary_line(reports, seconds))
+
+
+def remarks(reports: Sequence[AssetReport]) -> Iterator[str]:
+    """Yield what people should know besides the counts: one line per asset and kind of remark, with the days it is about."""
+    for report in reports:
+        name = report.key.to_user_string()
+        kinds: dict[str, list[date]] = {}
+        for planned in report.notes:
+            kinds.setdefault(planned.why, []).append(planned.trade_date)
+        for result in report.results:
+            for check in result.checks:
+                if not check.passed and result.outcome.is_materialized:
+                    kinds.setdefault(f"warning: check {check.name} failed ({check.description})", []).append(
+                        result.trade_date
+                    )
+        for result in report.failures:
+            text = f"{result.outcome.value} {result.reason}" if result.error is None else str(result.error)
+            kinds.setdefault(text, []).append(result.trade_date)
+        for planned in report.blocked:
+            kinds.setdefault("blocked: the upstream day is not there", []).append(planned.trade_date)
+        yield from (f"{name} {days} {text}" for text, days in _grouped(kinds))
+
+
+def _grouped(kinds: Mapping[str, Sequence[date]]) -> Iterator[tuple[str, str]]:
+    """Gather remarks of one kind (the same words, whatever the numbers), worded as the first of them."""
+    gathered: dict[str, tuple[str, list[date]]] = {}
+    for text, days in kinds.items():
+        pattern = re.sub(r"\d[\d.,:T+-]*", "#", text)
+        gathered.setdefault(pattern, (text, []))[1].extend(days)
+    for text, days in gathered.values():
+        first, last = min(days).isoformat(), max(days).isoformat()
+        yield text, first if len(days) == 1 else f"{first} to {last} ({len(days)} days), first:"
 
 
 def summary_line(reports: Sequence[AssetReport], seconds: float) -> str:

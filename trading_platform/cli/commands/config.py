@@ -81,8 +81,9 @@ def _read_dotenv(path: Path) -> dict[str, str]:
 
 
 def _rows(dotenv: Mapping[str, str], home: Home | None) -> list[_Row]:
-    environment = {name.upper(): value for name, value in os.environ.items()}
-    in_file = {name.upper(): value for name, value in dotenv.items()}
+    # As the settings model reads them: an empty value counts as not set.
+    environment = {name.upper(): value for name, value in os.environ.items() if value}
+    in_file = {name.upper(): value for name, value in dotenv.items() if value}
     derived: dict[str, tuple[str, str]] = {}
     if home is not None:
         derived["home"] = (str(home.path), f"nearest {HOME_FOLDER}/ upwards")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from enum import StrEnum
@@ -12,10 +12,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...errors import ConfigurationError
+from ...clock import SystemClock
+from ...errors import ConfigurationError, command
+from ...sessions import opened
+from ...settings import SYNTHETIC_LABEL
 from .. import console
 from ..folders import registry_of
-from ..options import DayOption, DryRunOption, FirstOption, JsonOption, LastOption, day_of, ordered_range
+from ..options import (
+    DayOption,
+    DryRunOption,
+    FirstOption,
+    JsonOption,
+    LastOption,
+    command_family,
+    day_of,
+    range_to_latest,
+)
 from ..platform import locate_home
 
 if TYPE_CHECKING:
@@ -26,7 +38,8 @@ Write the bars of one or more trade dates as files, one per day, made from the s
 
 Example: tp export bars MNQ --day 2025-09-02 --clock 5m --format csv --out exports
 
-One kind of bar: --clock 1s to 1d, --volume contracts, --ticks trades, or --dollars USD; without any, 1 minute.
+One kind of bar: --clock 1s to 1d, --volume contracts, --ticks trades, or --dollars USD; without any, 1 minute. --from without --to
+means up to the latest trade date. The name of a CSV file of synthetic data ends in _synthetic.csv.
 """
 
 
@@ -40,14 +53,9 @@ class FileFormat(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the command family."""
-    family = typer.Typer(no_args_is_help=True, help="Write data as files for other tools.")
-    family.callback()(_family)
+    family = command_family("Write data as files for other tools.")
     family.command("bars", help=_HELP)(bars)
     app.add_typer(family, name="export")
-
-
-def _family() -> None:
-    """Keep ``bars`` a subcommand while it is the only one."""
 
 
 def bars(
@@ -63,19 +71,22 @@ def bars(
         FileFormat | None, typer.Option("--format", help="Format; default: that of --out, else parquet")
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder, or a file ending in .parquet, .csv or .feather for one day")
+        Path,
+        typer.Option(
+            "--out",
+            help="Folder, or a file ending in .parquet, .csv or .feather for one day",
+        ),
     ] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Replace files that are already there")] = False,
     dry_run: DryRunOption = False,
     json_output: JsonOption = False,
 ) -> None:
     """Write bars as files."""
-    days = _days(symbol, (day_of(day), day_of(first), day_of(last)))
-    target, chosen = _target(out, file_format, days, symbol)
     home = locate_home()
-    registry = registry_of(home)
-    instrument = registry.get(symbol)
-    from ...bars import export_bars
+    instrument = registry_of(home).get(symbol)
+    days = _days(symbol, (day_of(day), day_of(first), day_of(last)), lambda: opened(SystemClock().now(), instrument))
+    target, chosen = _target(out, file_format, days, symbol)
+    from ...bars.export import already_there, bar_kind, export_bars, marked
     from ...lake import LocalLake
 
     lake = LocalLake(home.lake_dir)
@@ -86,21 +97,29 @@ def bars(
             lake, symbol, days, **kind, file_format=chosen, out=folder, instrument=instrument, force=replace_files
         )
 
+    def refuse(path: Path) -> None:
+        if not force and path.exists():
+            raise already_there(path, symbol, days, bar_kind(**kind), chosen, out)
+
+    if target is not None:
+        footer = lake.footer("ticks", symbol, days[0])
+        target = marked(target, synthetic=footer is not None and footer.synthetic)
     if dry_run:
         # Everything but the place is real, so that what would be refused is refused now.
         with tempfile.TemporaryDirectory() as scratch:
-            exported = [
-                _moved(one, out if target is None else target) for one in run(Path(scratch), replace_files=True)
-            ]
-        _refuse_existing(exported, symbol, force=force)
+            exported = [_moved(one, out, target) for one in run(Path(scratch), replace_files=True)]
+        for one in exported:
+            if one.path is not None:
+                refuse(one.path)
     elif target is None:
         exported = run(out, replace_files=force)
     else:
-        exported = _to_file(run, target, symbol, force=force)
+        refuse(target)
+        exported = _to_file(run, target)
     _report(exported, dry_run=dry_run, json_output=json_output)
 
 
-def _days(symbol: str, options: tuple[date | None, date | None, date | None]) -> list[date]:
+def _days(symbol: str, options: tuple[date | None, date | None, date | None], latest: Callable[[], date]) -> list[date]:
     """Return the trade dates asked for; weekends own none."""
     day, first, last = options
     if day is not None and (first is not None or last is not None):
@@ -108,17 +127,11 @@ def _days(symbol: str, options: tuple[date | None, date | None, date | None]) ->
             "E160",
             "--day and --from exclude each other",
             "each of them says where the range begins; nothing was written",
-            f"tp export bars {symbol} --day {day}",
+            command("tp", "export", "bars", symbol, "--day", day),
         )
-    begin, end = (day, day) if day is not None else (first, last or first)
-    if begin is None or end is None:
-        raise ConfigurationError(
-            "E162",
-            "no range of trade dates: --day, or --from and --to, is needed",
-            "an export never guesses which days are meant; nothing was written",
-            f"tp export bars {symbol} --help",
-        )
-    begin, end = ordered_range(begin, end, f"tp export bars {symbol}")
+    if day is not None:
+        first = last = day
+    begin, end = range_to_latest(first, last, latest, "tp", "export", "bars", symbol, choices="--day or --from")
     every = [date.fromordinal(number) for number in range(begin.toordinal(), end.toordinal() + 1)]
     return [one for one in every if one.weekday() < 5]
 
@@ -129,49 +142,39 @@ def _target(out: Path, file_format: FileFormat | None, days: Sequence[date], sym
     if suffix not in list(FileFormat) or out.is_dir():
         return None, (file_format or FileFormat.PARQUET).value
     if len(days) != 1 or (file_format is not None and file_format.value != suffix):
+        span = ("--from", days[0], "--to", days[-1]) if days else ("--help",)
+        parts = ("tp", "export", "bars", symbol, *span)
         found = f"{len(days)} trade dates" if len(days) != 1 else f"--format {file_format}"
         raise ConfigurationError(
             "E171",
             f"--out names the file {out.name}, but {found} were asked for",
             "one file holds one day in the format of its name; name a folder for more; nothing was written",
-            f"tp export bars {symbol} --day {days[0] if days else '2025-09-02'} --out {out.parent}",
+            command(*parts, "--format", file_format or suffix, "--out", out.parent),
         )
     return out, suffix
 
 
-def _to_file(run: Any, target: Path, symbol: str, *, force: bool) -> list[ExportedDay]:
-    if not force:
-        _refuse(target, symbol)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as scratch:
-        exported: list[ExportedDay] = run(Path(scratch), replace_files=True)
-        for one in exported:
-            if one.path is not None:
-                one.path.replace(target)
-    return [_moved(one, target) for one in exported]
+def _to_file(run: Any, target: Path) -> list[ExportedDay]:
+    """Export one day under a name of the person's choice; the file is moved there when it is whole."""
+    from ...bars.export import write_failed
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as scratch:
+            exported: list[ExportedDay] = run(Path(scratch), replace_files=True)
+            for one in exported:
+                if one.path is not None:
+                    one.path.replace(target)
+    except OSError as error:
+        raise write_failed(target, error) from error
+    return [_moved(one, target.parent, target) for one in exported]
 
 
-def _moved(one: ExportedDay, target: Path) -> ExportedDay:
+def _moved(one: ExportedDay, folder: Path, target: Path | None) -> ExportedDay:
+    """Return the day with the path at which its file lies or would lie."""
     if one.path is None:
         return one
-    is_file = target.suffix.removeprefix(".") in list(FileFormat) and not target.is_dir()
-    return replace(one, path=target if is_file else target / one.path.name)
-
-
-def _refuse_existing(exported: Sequence[ExportedDay], symbol: str, *, force: bool) -> None:
-    for one in exported:
-        if one.path is not None and not force:
-            _refuse(one.path, symbol)
-
-
-def _refuse(path: Path, symbol: str) -> None:
-    if path.exists():
-        raise ConfigurationError(
-            "E172",
-            f"{path} is already there",
-            "an export never replaces a file unless told to with --force; nothing was written",
-            f"tp export bars {symbol} --help",
-        )
+    return replace(one, path=folder / one.path.name if target is None else target)
 
 
 def _report(exported: Sequence[ExportedDay], *, dry_run: bool, json_output: bool) -> None:
@@ -192,4 +195,4 @@ def _report(exported: Sequence[ExportedDay], *, dry_run: bool, json_output: bool
     title = "would be written (dry run, nothing was done)" if dry_run else None
     console.print_table(("trade date", "bars", "file"), rows, title=title)
     if any(one.synthetic for one in exported):
-        console.out.print("SYNTHETIC DATA: generated by the market simulation, not a real market")
+        console.out.print(SYNTHETIC_LABEL)

@@ -11,7 +11,7 @@ import typer
 
 from ...errors import ConfigurationError
 from ...instruments import Registry, parse_sierra_symbol
-from ...settings import Home, create_home, load_settings, open_home
+from ...settings import Home, home_in, load_settings, refuse_mixture
 from .. import console
 from ..folders import command_for, home_to_create, make_home, read_instruments, registry_of, write_instruments
 from ..options import DryRunOption, HomeOption, JsonOption
@@ -77,14 +77,13 @@ def init(
     """Create or extend a home folder."""
     path = home_to_create(home)
     symbols = [symbol.strip() for symbol in (instruments or "").split(",") if symbol.strip()]
-    existing = open_home(path) if (path / "home.json").is_file() else None
+    existing = home_in(path)
     registry = registry_of(existing)
     for symbol in symbols:
         registry.get(symbol)
-    folder = _checked_folder(sierra_dir or load_settings().sierra_dir or (existing.sierra_dir if existing else None))
+    folder = _checked_folder(sierra_dir or load_settings().sierra_dir or existing.sierra_dir)
     findings = None if folder is None else _look_into(folder, registry)
-    if existing is not None and existing.is_demo:
-        create_home(path)  # raises E104
+    refuse_mixture(path, demo=False)
     if not dry_run:
         existing = make_home(path, sierra_dir=folder)
         _activate(existing, symbols)
@@ -111,7 +110,7 @@ def _checked_folder(folder: Path | None) -> Path | None:
         "E163",
         f"the Sierra Chart folder {folder} does not exist or is no folder",
         "it is the folder Data inside the folder of SierraChart.exe, where the .scid files lie; nothing was created",
-        "tp init --sierra-dir <SierraChart/Data>",
+        "tp init --help",
     )
 
 
@@ -129,8 +128,8 @@ def _activate(home: Home, symbols: list[str]) -> None:
         write_instruments(home, after)
 
 
-def _active_after(home: Home | None, symbols: list[str]) -> list[str]:
-    present = [] if home is None else [instrument.symbol for instrument in registry_of(home).active]
+def _active_after(home: Home, symbols: list[str]) -> list[str]:
+    present = [instrument.symbol for instrument in registry_of(home).active]
     return list(dict.fromkeys([*present, *symbols]))
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...clock import SystemClock
-from ...errors import ConfigurationError, PlatformError, QualityError, SourceError
+from ...errors import ConfigurationError, PlatformError, QualityError, SourceError, command
 from ...instruments import Contract, Registry, RollTable, load_roll_table
 from ...settings import Home
 from .. import console
 from ..folders import read_instruments, registry_of, write_instruments
-from ..options import DryRunOption, JsonOption
+from ..options import DryRunOption, JsonOption, command_family
 from ..platform import locate_home, open_platform
 from . import backfill
 from .instruments import activate_all
@@ -56,14 +56,9 @@ class ImportPlan:
 
 def register(app: typer.Typer) -> None:
     """Add the command family."""
-    family = typer.Typer(no_args_is_help=True, help="Import single source files.")
-    family.callback()(_family)
+    family = command_family("Import single source files.")
     family.command("scid", help=_HELP)(scid)
     app.add_typer(family, name="import")
-
-
-def _family() -> None:
-    """Keep ``scid`` a subcommand while it is the only one."""
 
 
 def scid(
@@ -83,7 +78,7 @@ def scid(
             "E165",
             f"--contract {contract} was given with {len(files)} files, expected one",
             "two files of one contract are never merged; nothing was imported",
-            f"tp import scid {files[0]} --contract {contract}",
+            command("tp", "import", "scid", files[0], "--contract", contract),
         )
     plans = [_plan(path, contract, registry, rolls, home, dry_run=dry_run) for path in files]
     usable = [plan for plan in plans if plan.error is None]
@@ -121,7 +116,7 @@ def contract_of(path: Path, given: str | None, registry: Registry) -> Contract:
             "E164",
             f"the name {path.name} does not tell which contract the file holds",
             "the trades themselves carry no symbol; nothing was imported",
-            f"tp import scid {path} --contract ESH23",
+            command("tp", "import", "scid", path, "--contract", "ESH23"),
         )
     if given is None and told is not None:
         return told
@@ -132,7 +127,7 @@ def contract_of(path: Path, given: str | None, registry: Registry) -> Contract:
             "E166",
             f"--contract {wanted} contradicts the file name {path.name}, which says {told}",
             "importing it under a wrong contract would put its trades into the wrong days; rename a copy if the name is wrong",
-            f"tp sierra inspect {path}",
+            command("tp", "sierra", "inspect", path),
         )
     return wanted
 
@@ -260,6 +255,7 @@ def _as_json(
 ) -> dict[str, Any]:
     return {
         "dry_run": dry_run,
+        "synthetic": backfill.are_synthetic(reports),
         "activated": list(activated),
         "files": [
             {

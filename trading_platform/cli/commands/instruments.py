@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from ...clock import SystemClock
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, command
 from ...instruments import Instrument, Registry, load_roll_table
 from ...instruments.edit import activate as activate_in
 from ...instruments.edit import new_instruments_toml, set_price_scale, set_sierra_style
+from ...sessions import opened
 from ...settings import Home
 from .. import console
 from ..folders import difference, home_or_none, read_instruments, registry_of, write_instruments
-from ..options import DryRunOption, JsonOption
+from ..options import DryRunOption, JsonOption, command_family
 from ..platform import locate_home
 
 _LIST = """
@@ -56,7 +56,7 @@ class SierraStyle(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the command family."""
-    family = typer.Typer(no_args_is_help=True, help="List, show, activate and adjust instruments.")
+    family = command_family("List, show, activate and adjust instruments.")
     family.command("list", help=_LIST)(list_instruments)
     family.command("show", help=_SHOW)(show)
     family.command("activate", help=_ACTIVATE)(activate)
@@ -102,7 +102,7 @@ def show(
     registry = registry_of(home)
     instrument = registry.get(symbol)
     values = _as_json(instrument, is_active=instrument in registry.active)
-    values["front_contract_today"] = _front(instrument, registry, home, SystemClock().now().date())
+    values["front_contract_today"] = _front(instrument, registry, home)
     if json_output:
         console.print_json(values)
         return
@@ -157,7 +157,7 @@ def set_values(
             "E168",
             f"nothing to set for {symbol}: expected --price-scale or --sierra-style",
             "--style alone only names the style that --price-scale is for; nothing was changed",
-            f"tp instruments set {symbol} --price-scale 0.01 --style fut",
+            command("tp", "instruments", "set", symbol, "--price-scale", "0.01", "--style", "fut"),
         )
     home = locate_home()
     registry = registry_of(home)
@@ -168,7 +168,8 @@ def set_values(
     if sierra_style is not None:
         after = set_sierra_style(after, symbol, sierra_style.value, registry)
     done = (
-        f"changed; days of {symbol} that this touches are stale now; next: tp backfill '{symbol}/*' --last 5 --dry-run"
+        f"changed; days of {symbol} that this touches are stale now; next: "
+        f"{command('tp', 'backfill', f'{symbol}/*', '--last', 5, '--dry-run')}"
     )
     _apply(home, after, dry_run=dry_run, json_output=json_output, done=done)
 
@@ -195,9 +196,10 @@ def _apply(home: Home, after: str, *, dry_run: bool, json_output: bool, done: st
         console.out.print(done if lines else "nothing to change: the file says so already")
 
 
-def _front(instrument: Instrument, registry: Registry, home: Home | None, today: date) -> str | None:
+def _front(instrument: Instrument, registry: Registry, home: Home | None) -> str | None:
     if not instrument.is_future:
         return None
+    today = opened(SystemClock().now(), instrument)
     return load_roll_table(registry, None if home is None else home.rolls_csv).front(instrument.symbol, today).symbol
 
 

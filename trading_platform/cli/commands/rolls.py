@@ -9,9 +9,10 @@ import typer
 
 from ...clock import SystemClock
 from ...instruments import load_roll_table
+from ...sessions import opened
 from .. import console
 from ..folders import home_or_none, registry_of
-from ..options import FirstOption, JsonOption, LastOption, day_of, ordered_range
+from ..options import FirstOption, JsonOption, LastOption, command_family, day_of, ordered_range
 
 _SHOW = """
 Show the front contracts of a root with the trade dates of their windows and the rule behind each.
@@ -26,14 +27,9 @@ _LOOK_AHEAD = timedelta(days=183)
 
 def register(app: typer.Typer) -> None:
     """Add the command family."""
-    family = typer.Typer(no_args_is_help=True, help="Show when futures roll from contract to contract.")
-    family.callback()(_family)
+    family = command_family("Show when futures roll from contract to contract.")
     family.command("show", help=_SHOW)(show)
     app.add_typer(family, name="rolls")
-
-
-def _family() -> None:
-    """Keep ``show`` a subcommand while it is the only one."""
 
 
 def show(
@@ -43,11 +39,12 @@ def show(
     json_output: JsonOption = False,
 ) -> None:
     """Show the windows of a root."""
-    today = SystemClock().now().date()
-    begin = day_of(first) or (day_of(last) or today) - _LOOK_BACK
-    begin, end = ordered_range(begin, day_of(last) or max(today, begin) + _LOOK_AHEAD, f"tp rolls show {root}")
     home = home_or_none()
-    rolls = load_roll_table(registry_of(home), None if home is None else home.rolls_csv)
+    registry = registry_of(home)
+    today = opened(SystemClock().now(), registry.get(root))
+    begin = day_of(first) or (day_of(last) or today) - _LOOK_BACK
+    begin, end = ordered_range(begin, day_of(last) or max(today, begin) + _LOOK_AHEAD, "tp", "rolls", "show", root)
+    rolls = load_roll_table(registry, None if home is None else home.rolls_csv)
     rows = [
         (w.contract.symbol, w.first_trade_date, w.end_trade_date - timedelta(days=1), w.rule)
         for w in rolls.windows(root, begin, end)

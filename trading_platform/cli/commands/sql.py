@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,8 +26,11 @@ Run one SQL statement over the lake and print the rows. Each dataset is a view w
 
 Example: tp sql "select symbol, trade_date, count(*) from ticks group by all order by all"
 
-The statement runs in DuckDB in memory: nothing it creates stays. Times are UTC.
+The statement runs in DuckDB in memory: nothing it creates stays, and it can neither write files nor
+read any outside the lake. Times are UTC.
 """
+# ATTACH makes a database file; PREPARE and EXECUTE can carry any of the others.
+_WRITERS = frozenset({"COPY", "EXPORT", "ATTACH", "PREPARE", "EXECUTE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +71,12 @@ def sql(
     from ...lake.sql import connect
 
     with connect(home.lake_dir) as connection:
+        confine(connection, home.lake_dir)
         result = run_query(connection, statement, limit)
+    if home.is_demo and not json_output:
+        console.label_synthetic()
     if json_output:
-        console.print_json(as_json(result))
+        console.print_json({"synthetic": home.is_demo, **as_json(result)})
     elif csv_output:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow([name for name, _ in result.columns])
@@ -77,6 +85,20 @@ def sql(
         print_result(result)
     if result.is_cut:
         console.err.print(f"only the first {limit} rows are shown; --limit 0 shows all")
+
+
+def confine(connection: duckdb.DuckDBPyConnection, lake_root: Path) -> None:
+    """Let the connection read files of the lake only, for the rest of its life.
+
+    DuckDB makes no difference between reading and writing in a folder that is allowed, so ``run_query`` refuses the statements that write.
+    """
+    folder = str(lake_root.absolute()).replace("'", "''")
+    for setting in (
+        f"allowed_directories = ['{folder}/']",
+        "enable_external_access = false",
+        "lock_configuration = true",  # logs and profiles are files too, and settings name them
+    ):
+        connection.execute(f"SET {setting}")
 
 
 def run_query(connection: duckdb.DuckDBPyConnection, statement: str, limit: int = 0) -> QueryResult:
@@ -88,11 +110,12 @@ def run_query(connection: duckdb.DuckDBPyConnection, statement: str, limit: int 
         limit: most rows to fetch; 0 means all.
 
     Raises:
-        ConfigurationError: E167 with DuckDB's message and the list of views.
+        ConfigurationError: E167 with DuckDB's message and the list of views, or for a statement that could write a file.
     """
     import duckdb
 
     try:
+        _refuse_writers(connection.extract_statements(statement))
         cursor = connection.execute(statement)
         columns = tuple((str(name), str(kind)) for name, kind, *_ in cursor.description or ())
         rows = (cursor.fetchmany(limit + 1) if limit else cursor.fetchall()) if columns else []
@@ -104,6 +127,19 @@ def run_query(connection: duckdb.DuckDBPyConnection, statement: str, limit: int 
             'tp sql "describe ticks"',
         ) from error
     return QueryResult(columns, rows[:limit] if limit else rows, bool(limit) and len(rows) > limit)
+
+
+def _refuse_writers(statements: Sequence[duckdb.Statement]) -> None:
+    """Refuse statements that write files, and those that could hide one."""
+    for one in statements:
+        kind = one.type.name
+        if kind in _WRITERS or (kind == "EXPLAIN" and re.search(r"\b(copy|export)\b", one.query, re.IGNORECASE)):
+            raise ConfigurationError(
+                "E167",
+                f"the statement cannot be run: {kind} could write files, and tp sql only reads",
+                "files of the lake are written by their assets alone; nothing was run",
+                "tp export bars --help",
+            )
 
 
 def print_result(result: QueryResult, *, title: str | None = None) -> None:

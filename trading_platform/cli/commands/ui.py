@@ -26,7 +26,8 @@ Web server and daemon run together; the daemon is what starts backfills and sche
 """
 _USUAL_PORT = 3000
 _START_TIMEOUT_S = 180.0
-_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # compared with, never bound to by default
+# Addresses that mean all of this machine, and where to reach a server that listens there.
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared with, never bound to by default
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +46,7 @@ def ui(
     home = locate_home()
     prepare_dagster_home(home)
     chosen = _choose_port(host, port)
-    url = f"http://{'127.0.0.1' if host in _EVERY_ADDRESS else host}:{chosen}"
+    url = _url(host, chosen)
     # Not in DAGSTER_HOME: Dagster empties the folder "logs" there, whatever lies in it.
     logs = home.path / "logs"
     # workspace.yaml counts from the working directory of the server, and that of the user may hold namesakes of our modules.
@@ -65,16 +66,24 @@ def ui(
 
 
 def _choose_port(host: str, port: int | None) -> int:
-    if port is None:
-        return _USUAL_PORT if is_free(host, _USUAL_PORT) else free_port(host)
-    if is_free(host, port):
-        return port
+    try:
+        if port is None:
+            return _USUAL_PORT if is_free(host, _USUAL_PORT) else free_port(host)
+        if is_free(host, port):
+            return port
+    except OSError:  # no port of this address can be had, so none is named
+        port = None
     raise ConfigurationError(
         "E169",
-        f"port {port} of {host} cannot be listened on",
+        f"no server can listen on {host}" + ("" if port is None else f", port {port}"),
         "another program uses it, perhaps another tp ui, or the address is not one of this machine; nothing was started",
         "tp ui",
     )
+
+
+def _url(host: str, port: int) -> str:
+    reached = _EVERY_ADDRESS.get(host, host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
 def _commands(host: str, port: int) -> list[Command]:
