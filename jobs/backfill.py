@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -319,6 +319,14 @@ def _refuse_impossible(request: BackfillRequest) -> None:
             f"the range begins on {request.first.isoformat()}, before the first partition {FIRST_TRADE_DATE.isoformat()}",
             "days before it have no partition, and a run over them would fail as a whole; nothing was started",
             _again(replace(request, first=FIRST_TRADE_DATE)),
+        )
+    if not trade_dates_between(request.first, request.last):
+        friday = request.first - timedelta(days=request.first.weekday() - 4)
+        raise ConfigurationError(
+            "E175",
+            f"there is no trade date from {request.first.isoformat()} to {request.last.isoformat()}: it is a weekend",
+            "a session is named after the weekday on which it ends, Sunday evening after Monday; nothing was started",
+            _again(replace(request, first=friday, last=friday)),
         )
 
 

@@ -39,7 +39,7 @@ def test_t1_import_into_a_fresh_home_makes_the_days_in_front(fresh_home: Path, s
     file = source("MNQM25")
     called = call("import", "scid", file, "--json", home=fresh_home)
     assert called.code == 0, called.err
-    assert called.json["activated"] == ["MNQ"]
+    assert (called.json["activated"], called.json["synthetic"]) == (["MNQ"], True)
     assert called.json["files"] == [
         {
             "file": str(file),
@@ -88,7 +88,8 @@ def test_u5_a_name_that_tells_no_contract_is_e164(fresh_home: Path, source: Call
     called = call("import", "scid", file, home=fresh_home)
     assert called.code == 2
     assert "E164" in called.err
-    assert f"next: tp import scid '{file}' --contract ESH23" in called.err
+    assert f"next: tp sierra inspect '{file}'" in called.err
+    assert "add --contract" in called.err
     named = call("import", "scid", file, "--contract", "MNQM25", "--dry-run", "--json", home=fresh_home)
     assert named.json["files"][0]["trade_dates"] == ["2025-03-17"]
 

@@ -132,7 +132,9 @@ def test_u5_a_port_in_use_is_e169(demo: Demo) -> None:
 
 @pytest.mark.parametrize("options", [(), ("--port", "3000")])
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "a..b"])
-def test_u5_an_address_that_is_not_of_this_machine_is_e169(real_home: Path, host: str, options: tuple[str, ...]) -> None:
+def test_u5_an_address_that_is_not_of_this_machine_is_e169(
+    real_home: Path, host: str, options: tuple[str, ...]
+) -> None:
     called = call("ui", "--host", host, *options, home=real_home)
     assert called.error is not None
     assert (called.code, called.error.code) == (2, "E169")

@@ -176,7 +176,7 @@ def test_t2_touched_file_with_equal_content_writes_nothing(small_platform: Small
     assert small_platform.hashes() == before
 
 
-def test_t2_verify_finds_a_change_that_file_times_hide(small_platform: SmallPlatform) -> None:
+def test_t2_edit_with_a_restored_modification_time_is_found(small_platform: SmallPlatform) -> None:
     import os
 
     small_platform.backfill("MNQ/ticks")
@@ -184,10 +184,9 @@ def test_t2_verify_finds_a_change_that_file_times_hide(small_platform: SmallPlat
     times = path.stat()
     destroy(path, BAD_DAY)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert outcomes(small_platform.backfill("MNQ/ticks")["MNQ/ticks"]) == {Outcome.SKIP: 5}
-    verified = small_platform.backfill("MNQ/ticks", mode=Mode.VERIFY)["MNQ/ticks"]
-    assert outcomes(verified) == {Outcome.SKIP: 4, Outcome.ERROR: 1}
-    assert verified.failures[0].trade_date == BAD_DAY
+    report = small_platform.backfill("MNQ/ticks")["MNQ/ticks"]
+    assert outcomes(report) == {Outcome.SKIP: 4, Outcome.ERROR: 1}
+    assert report.failures[0].trade_date == BAD_DAY
 
 
 def test_p2_lost_file_is_made_again(small_platform: SmallPlatform) -> None:
@@ -406,3 +405,9 @@ def test_p2_verify_finds_flipped_bits_in_a_stored_file_and_builds_it_again(small
         Outcome.WRITE: 1,
     }
     assert small_platform.hashes() == before
+
+
+def test_weekend_has_no_trade_date(small_platform: SmallPlatform) -> None:
+    with pytest.raises(ConfigurationError, match="E175") as caught:
+        small_platform.backfill("MNQ/ticks", first=date(2025, 3, 8), last=date(2025, 3, 9))
+    assert caught.value.next_command == "tp backfill MNQ/ticks --from 2025-03-07 --to 2025-03-07"

@@ -102,7 +102,7 @@ def test_t6_inode_beyond_64_bits_can_be_cached(
     genuine = FileState.of
 
     def large(status: os.stat_result) -> FileState:
-        known = {name: getattr(status, name) for name in ("st_size", "st_mtime_ns")}
+        known = {name: getattr(status, name) for name in ("st_size", "st_mtime_ns", "st_ctime_ns")}
         return genuine(SimpleNamespace(**known, st_ino=inode))  # type: ignore[arg-type]
 
     monkeypatch.setattr(FileState, "of", large)

@@ -92,11 +92,11 @@ def test_t4_genuine_sample_passes_with_warnings_only(
 def test_t4_measured_facts_equal_the_facts_of_the_build(make_builder: Make, sierra_dir: Path, lake: LocalLake) -> None:
     begin = us("2025-11-03T14:30:00")
     rows = [
-        record(begin, bid=0.0, sell=3),
+        record(begin, 6800.0, bid=0.0, sell=3),
         quote(begin + 1),
         record(begin + 40 * 60_000_000, 6800.1, buy=2, sell=1, total=7),
-        record(begin + 39 * 60_000_000, bid=6900.0, ask=6800.0),
-        record(us("2025-11-03T22:10:00")),
+        record(begin + 39 * 60_000_000, 6800.0, bid=6900.0, ask=6800.0),
+        record(us("2025-11-03T22:10:00"), 6800.0),
     ]
     write(sierra_dir / "ESZ25.scid", rows)
     builder = make_builder()
@@ -149,7 +149,7 @@ def test_t4_day_is_complete_when_a_later_day_has_records_or_the_grace_has_passed
     assert not make_builder(now=end + timedelta(minutes=15, seconds=5)).plan(DAYS[0]).complete
     assert make_builder(now=end + timedelta(minutes=15, seconds=6)).plan(DAYS[0]).complete
     with path.open("ab") as handle:
-        handle.write(record(us("2025-11-03T23:00:00")))
+        handle.write(b"".join(record(us("2025-11-03T23:00:00") + i, 6800.0) for i in range(17)))
     builder = make_builder(now=end + timedelta(minutes=1))
     assert builder.plan(DAYS[0]).complete
     assert not builder.plan(DAYS[1]).complete

@@ -238,7 +238,7 @@ def day_bars(lake: Lake, instrument: Instrument, session: Session, kind: BarKind
     if kind.by == "clock":
         window, step_s = BarWindow.of_session(session), int(kind.size)
         bars = ClockBars(step_s, tick_size, window)
-        repair = f"tp backfill {symbol}/{TICKS} --from {day} --to {day} --force"
+        repair = _repair(symbol, day)
         with TickFile(path, f"{symbol}/{TICKS} {day}", repair) as file:
             contract = file.contract_symbol()
             for chunk in file.chunks():
@@ -264,6 +264,10 @@ def _export_day(
     return ExportedDay(day, path, frame.height, None, footer.synthetic)
 
 
+def _repair(symbol: str, trade_date: date) -> str:
+    return command("tp", "backfill", f"{symbol}/{TICKS}", "--from", trade_date, "--to", trade_date, "--force")
+
+
 def _bars_of_stored_day(lake: Lake, instrument: Instrument, session: Session, kind: BarKind) -> pl.DataFrame:
     """Return the bars of a day; an error of the kernels, which know arrays only, is told the partition and its repair."""
     try:
@@ -271,8 +275,7 @@ def _bars_of_stored_day(lake: Lake, instrument: Instrument, session: Session, ki
     except QualityError as error:
         day, key = session.trade_date, f"{instrument.symbol}/{TICKS}"
         what = error.what if error.what.startswith(key) else f"{key} {day}: {error.what}"
-        repair = command("tp", "backfill", key, "--from", day, "--to", day, "--force")
-        next_command = repair if error.next_command == REPAIR else error.next_command
+        next_command = _repair(instrument.symbol, day) if error.next_command == REPAIR else error.next_command
         raise QualityError(error.code, what, error.why, next_command) from error
 
 

@@ -32,16 +32,39 @@ def print_json(value: Any) -> None:
     out.print(json.dumps(_plain(value), indent=2, default=str, allow_nan=False))
 
 
+# Up to this many columns fold well enough.
+_WIDE_COLUMNS = 8
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None) -> None:
-    """Write a table; numbers are right-aligned."""
+    """Write a table; numbers are right-aligned. A table too wide for the terminal is written record by record."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widest = [
+        max(len(line) for cell in column for line in cell.splitlines() or [""])
+        for column in zip(columns, *cells, strict=True)
+    ]
+    if out.is_terminal and len(columns) > _WIDE_COLUMNS and sum(widest) + 3 * len(columns) + 1 > out.width:
+        _print_records(columns, cells, title)
+        return
     table = Table(title=None if title is None else Text(title), title_justify="left", header_style="bold")
     for index, name in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], (int, float)) or row[index] is None for row in rows)
         table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*[Text(_cell(value)) for value in row])
+    for row in cells:
+        table.add_row(*[Text(cell) for cell in row])
     target = out if out.is_terminal else Console(file=out.file, width=_PIPE_WIDTH, highlight=False, emoji=False)
     target.print(table)
+
+
+def _print_records(columns: Sequence[str], cells: Sequence[Sequence[str]], title: str | None) -> None:
+    names = [name.replace("\n", " ") for name in columns]
+    width = max(len(name) for name in names)
+    if title is not None:
+        out.print(Text(title, style="italic"))
+    for number, row in enumerate(cells, 1):
+        out.print(Text(f"-- row {number} " + "-" * 20, style="dim"))
+        for name, cell in zip(names, row, strict=True):
+            out.print(Text(f"{name:<{width}}  {cell}"))
 
 
 def print_error(error: PlatformError) -> None:

@@ -22,7 +22,8 @@ Made from the settings model by `python -m trading_platform.cli.settings_page`; 
 same list with the present values and where each one comes from.
 
 A setting is an environment variable, or a line of the same name in a file `.env` in the working directory. The environment wins
-over `.env`. A value of the wrong type is refused (E101), and `tp` warns of a variable that begins with `TP_` and that nothing reads.
+over `.env`. A value of the wrong type is refused (E101), an empty one counts as not set, and `tp` warns of a variable that
+begins with `TP_` and that nothing reads. In folders, `~` is the home folder of the user.
 
 | setting | kind | default | meaning |
 |---|---|---|---|"""

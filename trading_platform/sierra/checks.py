@@ -14,6 +14,8 @@ CROSSED_FRAC_WARN, CROSSED_FRAC_MAX = 0.001, 0.05
 ON_GRID_FRAC_MIN = 0.999
 VOLUME_SPLIT_FRAC_WARN = 0.01
 GAP_WARN_S = 30 * 60.0
+ZERO_TAIL_FRAC_MAX = 0.0001
+WHOLE_UNTIL_S = 5 * 60.0  # a day whose last row is closer to the close has most likely lost nothing to a zero tail
 
 CHECKS: Mapping[str, str] = {
     "rejects_below_limit": "At most 0.01 % of the records are refused (error).",
@@ -23,6 +25,7 @@ CHECKS: Mapping[str, str] = {
     "inside_trading_hours": "No row lies outside the trading hours of the session (warning).",
     "session_gaps": "No silence of more than 30 minutes inside trading hours (warning).",
     "volume_split": "Volume equals bid plus ask volume at 99 % of the rows (warning).",
+    "zero_tail": "No zero records follow the last day of the file once its session is over (warning; error above 0.01 % of its rows).",
     "stray_records": "No records of other days lie between the records of this day (warning).",
 }
 
@@ -47,6 +50,7 @@ def check_ticks(facts: Mapping[str, Json], *, session_over: bool) -> tuple[Check
         _outside_hours(facts),
         _gaps(facts, session_over=session_over),
         _volume_split(facts),
+        _zero_tail(facts),
         _strays(facts),
     )
 
@@ -146,6 +150,20 @@ def _volume_split(facts: Mapping[str, Json]) -> CheckResult:
         Severity.WARN,
         f"volume differs from bid plus ask volume at {share:.3%} of the rows, limit {VOLUME_SPLIT_FRAC_WARN:.0%}",
         {"volume_split_frac": share},
+    )
+
+
+def _zero_tail(facts: Mapping[str, Json]) -> CheckResult:
+    zeros = int(number(facts, "zero_tail"))
+    lost = zeros > ZERO_TAIL_FRAC_MAX * number(facts, "rows") and number(facts, "close_gap_s") > WHOLE_UNTIL_S
+    return CheckResult(
+        "zero_tail",
+        zeros == 0,
+        Severity.ERROR if lost else Severity.WARN,
+        f"{zeros} zero records follow the last record of the file although the session is over, expected 0; records were lost, or "
+        f"are still to be downloaded; error above "
+        f"{ZERO_TAIL_FRAC_MAX:.2%} of the rows if the last one is more than {WHOLE_UNTIL_S:.0f} s before the close",
+        {"zero_tail": zeros},
     )
 
 

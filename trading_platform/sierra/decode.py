@@ -138,7 +138,7 @@ class TickDecoder:
         start_us: first instant of the window, epoch microseconds UTC.
         end_us: first instant after it. A plausible time outside the window is an ``OTHER_DAY`` record: never decoded, never rejected.
         latest: largest plausible DateTime, Sierra microseconds.
-        reference: price level of the day in points; a trade further from it than a factor ``NEAR_FACTOR`` is refused. None sets no such limit.
+        reference: price level of the day in points; a trade further from it than a factor of ``NEAR_FACTOR`` is refused. None: no limit.
 
     Attributes:
         rows: clean rows so far.

@@ -166,7 +166,7 @@ class FactCounter:
         return SourceError(
             "E220",
             f"{len(chunk.ts_us):,} trades from {_iso(int(chunk.ts_us[0]))} on hold {volume:,.0f} contracts at prices from {low} to {high}",
-            "price in ticks times size cannot be summed exactly beyond 2**53, and no market trades that much: volumes or prices are damaged; "
+            "price in ticks times size cannot be summed exactly beyond 2**53: volumes or prices are damaged; "
             "nothing was written",
             self._remedy,
         )

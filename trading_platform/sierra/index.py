@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-import zipfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,25 +24,27 @@ from .scan import BadRun, ScanState, extend_scan, settle
 from .scid import ScidFile
 
 ANCHOR_RECORDS = 64 * 1024 // RECORD_SIZE
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 _INODE_BITS = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What identifies a state of a file without reading it: size in bytes, time of modification in ns, lower 63 bits of the inode.
+    """What identifies a state of a file without reading it: size in bytes, two times in ns, lower 63 bits of the inode.
 
-    File systems number files up to 2**64 and beyond; the cached arrays are int64.
+    A tool may set the time of modification back, but not the time of change, which chmod and rename raise as well. File systems number
+    files up to 2**64 and beyond; the cached arrays are int64.
     """
 
     size_bytes: int
     mtime_ns: int
+    ctime_ns: int
     inode: int
 
     @classmethod
     def of(cls, stat: os.stat_result) -> FileState:
         """Take it from a stat result."""
-        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino & _INODE_BITS)
+        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino & _INODE_BITS)
 
 
 class ScidIndex:
@@ -207,11 +208,14 @@ class _Saved:
     def is_prefix_of(self, file: ScidFile) -> bool:
         """Tell whether the file grew and still begins with the scanned records.
 
-        A file of the same size with another time of modification was edited in place, perhaps far from its tail: it is read again,
-        unless records were written over a zero tail.
+        A file of the same size with other times was edited in place, perhaps far from its tail: it is read again, unless records were
+        written over a zero tail.
         """
-        grew = file.stat.st_size > self.file_state.size_bytes or self.zero_tail > 0
-        return grew and file.record_count >= self.scan.count and anchor_of(file, self.scan.count) == self.anchor
+        count = self.scan.count
+        grew = file.stat.st_size > self.file_state.size_bytes
+        if not grew and self.zero_tail and file.record_count > count:
+            grew = bool(as_bytes(file.read(count, count + 1)).any())
+        return grew and file.record_count >= count and anchor_of(file, count) == self.anchor
 
     def save(self, cache: Path) -> None:
         """Write atomically; the cache may be deleted at any time, so it is not synchronised to disk."""
@@ -222,7 +226,7 @@ class _Saved:
         with temporary.open("wb") as handle:
             np.savez(
                 handle,
-                numbers=np.array([*numbers, state.size_bytes, state.mtime_ns, state.inode], np.int64),
+                numbers=np.array([*numbers, state.size_bytes, state.mtime_ns, state.ctime_ns, state.inode], np.int64),
                 segments=np.array(self.scan.segments, np.int64).reshape(-1, 4),
                 runs=np.array(self.scan.runs, np.int64).reshape(-1, 3),
                 texts=np.array([self.generation, self.anchor]),
@@ -259,9 +263,9 @@ def _load(cache: Path | None) -> _Saved | None:
         with np.load(cache, allow_pickle=False) as arrays:
             numbers: Int64s = arrays["numbers"]
             segments, runs, texts = arrays["segments"], arrays["runs"], arrays["texts"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:  # each flipped bit of an archive raises something else; a scan is the answer to all
         return None
-    if len(numbers) != 8 or numbers[0] != LAYOUT_VERSION:
+    if len(numbers) != 9 or numbers[0] != LAYOUT_VERSION:
         return None
     _, count, earliest_future_dt, zero_tail, header_size, *state = numbers.tolist()
     scan = ScanState(count, segments.tolist(), runs.tolist(), earliest_future_dt)

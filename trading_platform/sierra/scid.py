@@ -11,6 +11,7 @@ read with ``preadv``, and the size is looked at again afterwards.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 import time
@@ -52,7 +53,7 @@ class ScidFile:
         self.path = path
         self._sleep = sleep
         try:
-            self._handle = open(path, "rb", buffering=0, opener=_open_at_once)  # noqa: PTH123 - Path.open takes no opener
+            self._handle = io.FileIO(path, "rb", opener=_open_at_once)
         except OSError as error:
             raise _unreadable(path, error) from error
         try:

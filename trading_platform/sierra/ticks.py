@@ -41,11 +41,13 @@ from .facts import FactCounter, chunk_of
 from .format import RECORD, Records, Timing, as_bytes, latest_dt, us_of
 from .guard import bar_storage, guard_day, legacy_dates, reference_price, style_option
 from .index import ScidIndex
+from .islands import Island, find_islands, without
 from .prices import PriceRule
+from .scan import ISLAND_RECORDS
 from .scid import BLOCK_RECORDS
 from .tables import BatchMaker, reject_batch, stored_chunks
 
-_SOURCE_FACTS = ("quote_rows", "rejected_rows", "stray_records")
+_SOURCE_FACTS = ("quote_rows", "rejected_rows", "stray_records", "zero_tail")
 _MISSING = {"E210": Outcome.MISSING, "E211": Outcome.UNAVAIL}
 
 
@@ -68,6 +70,7 @@ class _DaySource:
     rule: PriceRule
     spans: tuple[_Span, ...]
     stray_records: int
+    zero_tail: int
     latest: int
 
     @property
@@ -126,7 +129,7 @@ class TicksBuilder:
         self._calendar = calendar
         self._clock = clock
         self._stat_cache = stat_cache
-        self._owned: tuple[ScidIndex, dict[date, list[_Span]]] | None = None
+        self._owned: tuple[ScidIndex, dict[date, list[_Span]], tuple[Island, ...]] | None = None
 
     @property
     def contract(self) -> DatasetContract:
@@ -174,18 +177,20 @@ class TicksBuilder:
             if outcome is None:
                 raise
             return _decided(session, outcome, error)
-        last_us = day.index.last_us
-        complete = over or (last_us is not None and last_us >= us_of(session.window_end))
+        complete = over or self._has_ended(day.index, session, now)
         if not day.spans:
             if not complete:
                 return _decided(
                     session, Outcome.PENDING, self._not_yet(session, f"{source.path.name} has no records of it yet")
                 )
             return _decided(session, Outcome.MISSING, self._no_records(session, source))
+        # A tail that turns up behind a stored day must be judged; days without one keep their fingerprint.
+        tail: dict[str, Json] = {"zero_tail": day.zero_tail} if day.zero_tail else {}
         return DayPlan(
             trade_date,
             session,
             resolved={
+                **tail,
                 "contract": contract.symbol,
                 "price_scale": day.rule.price_scale,
                 "tick_size": day.rule.tick_size,
@@ -219,7 +224,8 @@ class TicksBuilder:
         """Stream the day into the writer: read, hash, decode, append, measure, in one pass over its bytes.
 
         Raises:
-            SourceError: E205 legacy dates; E206 bars; E207 price scale; E208 a zero record; E209 no common price level; E220 volumes too large to sum exactly.
+            SourceError: E205 legacy dates; E206 bars; E207 price scale; E208 a zero record; E209 no common price level; E220 volumes too
+                large to sum exactly.
             SourceChangedError: E204 the file shrank; E218 it was rewritten.
         """
         day = _day_of(plan)
@@ -253,7 +259,7 @@ class TicksBuilder:
         self._remember(day, digest)
         return BuildReport(
             sources=(SourceSlice(file.name, digest),),
-            facts={**counter.facts(), **_source_facts(file.name, decoder, day.stray_records)},
+            facts={**counter.facts(), **_source_facts(file.name, decoder, day)},
             rejected=dict(sorted(decoder.rejected.items())),
             preview=counter.preview(),
         )
@@ -294,20 +300,43 @@ class TicksBuilder:
         index = self._archive.index(source, now)
         if not len(index.segments) and any(run.timing is Timing.LEGACY_DATE for run in index.bad_runs):
             raise legacy_dates(source.path, index.bad_runs[0].first)
-        ranges = index.ranges(us_of(session.window_start), us_of(session.window_end))
-        damaged = self._damaged_spans(index).get(session.trade_date, [])
-        spans = sorted([*(_Span(a, b, damaged=False) for a, b in ranges), *damaged], key=lambda span: span.first)
-        strays = _stray_records(index, ranges)
-        return _DaySource(source, index, contract, self._rule(scale), tuple(spans), strays, latest_dt(now))
+        damaged, islands = self._damage(index)
+        islands = tuple(island for island in islands if island.holds_at(now))
+        ranges = without(index.ranges(us_of(session.window_start), us_of(session.window_end)), islands)
+        own = [
+            _Span(island.first, island.stop, damaged=True) for island in islands if island.owner == session.trade_date
+        ]
+        spans = [*(_Span(a, b, damaged=False) for a, b in ranges), *damaged.get(session.trade_date, []), *own]
+        zero_tail = 0
+        if index.zero_tail and session.is_final(now) and _is_last(index, ranges, session, islands):
+            zero_tail = index.zero_tail
+        return _DaySource(
+            source,
+            index,
+            contract,
+            self._rule(scale),
+            tuple(sorted(spans, key=lambda span: span.first)),
+            _stray_records(index, ranges, islands),
+            zero_tail,
+            latest_dt(now),
+        )
 
-    def _damaged_spans(self, index: ScidIndex) -> dict[date, list[_Span]]:
+    @staticmethod
+    def _has_ended(index: ScidIndex, session: Session, now: datetime) -> bool:
+        """Tell whether more records follow a session than a few with a wrong date, after its end by the clock."""
+        if now < session.window_end:
+            return False
+        later = index.ranges(us_of(session.window_end), us_of(now))
+        return sum(stop - first for first, stop in later) > ISLAND_RECORDS
+
+    def _damage(self, index: ScidIndex) -> tuple[dict[date, list[_Span]], tuple[Island, ...]]:
         if self._owned is None or self._owned[0] is not index:
             found: dict[date, list[_Span]] = {}
             for run in index.bad_runs:
                 for day in owners(run, self._calendar):
                     found.setdefault(day, []).append(_Span(run.first, run.stop, damaged=True))
-            self._owned = (index, found)
-        return self._owned[1]
+            self._owned = (index, found, find_islands(index, self._calendar))
+        return self._owned[1], self._owned[2]
 
     def _rule(self, price_scale: float) -> PriceRule:
         instrument = self._instrument
@@ -391,22 +420,32 @@ def _day_of(plan: DayPlan) -> _DaySource:
     return plan.detail
 
 
-def _stray_records(index: ScidIndex, ranges: list[tuple[int, int]]) -> int:
+def _stray_records(index: ScidIndex, ranges: list[tuple[int, int]], islands: tuple[Island, ...]) -> int:
     """Count good records between the first and the last record of a day that belong to other days."""
     if not ranges:
         return 0
     first, stop = ranges[0][0], ranges[-1][1]
     own = sum(b - a for a, b in ranges)
-    bad = sum(run.stop - run.first for run in index.bad_runs if first <= run.first < stop)
+    lost = [*((run.first, run.stop) for run in index.bad_runs), *((island.first, island.stop) for island in islands)]
+    bad = sum(b - a for a, b in lost if first <= a < stop)
     return stop - first - own - bad
 
 
-def _source_facts(name: str, decoder: TickDecoder, stray_records: int) -> dict[str, Json]:
+def _is_last(index: ScidIndex, ranges: list[tuple[int, int]], session: Session, islands: tuple[Island, ...]) -> bool:
+    """Tell whether a day is the last one of the file that has records."""
+    last_us = index.last_us
+    if not ranges or last_us is None:
+        return False
+    return not without(index.ranges(us_of(session.window_end), last_us + 1), islands)
+
+
+def _source_facts(name: str, decoder: TickDecoder, day: _DaySource) -> dict[str, Json]:
     rejected = sum(decoder.rejected.values())
     facts: dict[str, Json] = {
         "quote_rows": decoder.quote_rows,
         "rejected_rows": rejected,
-        "stray_records": stray_records,
+        "stray_records": day.stray_records,
+        "zero_tail": day.zero_tail,
     }
     # A position in the file is no property of the day (an earlier backfill shifts it), so it must not be stored. Above the limit the day is
     # refused and never stored, and the position is what a person needs.

@@ -115,8 +115,8 @@ def contract_of(path: Path, given: str | None, registry: Registry) -> Contract:
         raise ConfigurationError(
             "E164",
             f"the name {path.name} does not tell which contract the file holds",
-            "the trades themselves carry no symbol; nothing was imported",
-            command("tp", "import", "scid", path, "--contract", "ESH23"),
+            "the trades carry no symbol: add --contract with root, month and year (ESH23 is March 2023); shares are not supported yet",
+            command("tp", "sierra", "inspect", path),
         )
     if given is None and told is not None:
         return told
@@ -159,6 +159,7 @@ def _plan(
     plan = ImportPlan(path)
     try:
         plan.contract = contract_of(path, given, registry)
+        _refuse_bars(path)
         days = trade_dates_in(path, plan.contract, registry, None if dry_run else home.cache_dir)
         for day in days:
             front = rolls.front(plan.contract.root, day)
@@ -169,6 +170,23 @@ def _plan(
     except PlatformError as error:
         plan.error = error
     return plan
+
+
+def _refuse_bars(path: Path) -> None:
+    """Refuse a file of bars before anything is registered; a file that holds bars on some days only is judged day by day."""
+    import numpy as np
+
+    from ...sierra.guard import bar_storage, sample_records
+    from ...sierra.records import RecordKind, record_kinds
+    from ...sierra.scid import ScidFile
+
+    with ScidFile(path) as file:
+        if file.record_count == 0:
+            return
+        kinds = record_kinds(sample_records(file, [(0, file.record_count)]))
+    share = float(np.mean(kinds == RecordKind.BAR))
+    if share > 0.5:
+        raise bar_storage(path, share, 0)
 
 
 def _missing_instruments(plans: Iterable[ImportPlan], registry: Registry) -> list[str]:
