@@ -245,7 +245,7 @@ def day_bars(lake: Lake, instrument: Instrument, session: Session, kind: BarKind
                 bars.push(chunk)
         finished = bars.finish()
         return bar_frame(finished, opening_times(finished.bucket, check_step(step_s), window), tick_size, contract)
-    frame = pl.read_parquet(path, columns=[*TICK_COLUMNS, "contract"], hive_partitioning=False)
+    frame = lake.read(TICKS, symbol, day, columns=[*TICK_COLUMNS, "contract"])  # which checks the pages
     if kind.by == "volume":
         return volume_bars(frame, int(kind.size), tick_size=tick_size)
     if kind.by == "ticks":
