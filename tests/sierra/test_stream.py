@@ -101,4 +101,4 @@ print(stream.counts.rows, int(status["VmHWM"].split()[0]) // 1024)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     rows, peak_mb = map(int, done.stdout.split())
     assert rows == 25_000_000
-    assert peak_mb < 200
+    assert peak_mb < 200, peak_mb
