@@ -36,7 +36,7 @@ def many(count: int) -> bytes:
 def test_t7_streamed_vwap_equals_the_batch_exactly(tmp_path: Path, registry: Registry) -> None:
     path = write(tmp_path / "ESZ25.scid", [many(300_000)])
     frames = list(TickStream(path, registry.get("ES"), "ESZ25", 1.0, NOW))
-    assert [frame.height for frame in frames] == [61_440] * 4 + [54_240]
+    assert [frame.height for frame in frames] == [30_720] * 9 + [23_520]
     assert all(frame.schema == TICKS.polars_schema for frame in frames)
     batch = pl.concat(frames)
     assert batch["seq"].to_list() == list(range(300_000))
