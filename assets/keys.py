@@ -10,8 +10,11 @@ import dagster as dg
 TICKS = "ticks"
 BARS_1S = "bars_1s"
 BARS_1M = "bars_1m"
+DEPTH_EVENTS = "depth_events"
+DEPTH_METRICS = "depth_metrics"
 
 SQL_VIEWS = dg.AssetKey(["lake", "sql_views"])
+COVERAGE = dg.AssetKey(["lake", "coverage"])
 
 
 def asset_key(symbol: str, dataset: str) -> dg.AssetKey:

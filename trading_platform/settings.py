@@ -58,6 +58,12 @@ class Settings(BaseSettings):
         default="WARNING", description="Least severe level that is logged"
     )
 
+    live_interval_s: int = Field(
+        default=300,
+        ge=30,
+        description="Shortest time between two refreshes of a trade date whose session is still open, seconds",
+    )
+
     @field_validator("home", "sierra_dir")
     @classmethod
     def _expand_user(cls, path: Path | None) -> Path | None:

@@ -39,6 +39,24 @@ def _bars_1m() -> type[ContractModel]:
     return Bars1Minute
 
 
+def _depth_events() -> type[ContractModel]:
+    from .depth import DepthEvents
+
+    return DepthEvents
+
+
+def _depth_rejects() -> type[ContractModel]:
+    from .depth import DepthRejects
+
+    return DepthRejects
+
+
+def _depth_metrics() -> type[ContractModel]:
+    from .depth import DepthMetrics
+
+    return DepthMetrics
+
+
 TICK_REJECTS = DatasetContract(
     name="tick_rejects",
     version=1,
@@ -71,8 +89,34 @@ BARS_1M = DatasetContract(
     load_model=_bars_1m,
     sort_by=("ts_open",),
 )
+DEPTH_REJECTS = DatasetContract(
+    name="depth_rejects",
+    version=1,
+    description="Depth records that did not become events, unchanged, with the reason.",
+    load_model=_depth_rejects,
+    sort_by=("seq_before",),
+    sort_strict=False,
+    folder="quarantine/depth_events",
+)
+DEPTH_EVENTS = DatasetContract(
+    name="depth_events",
+    version=1,
+    description="One row per order book event of the front contract, in the order of the source files.",
+    load_model=_depth_events,
+    sort_by=("seq",),
+    row_number="seq",
+    rejects=DEPTH_REJECTS,
+)
+DEPTH_METRICS = DatasetContract(
+    name="depth_metrics",
+    version=1,
+    description="Order book measures, one row per second from the first to the last event: the book at the end of the second.",
+    load_model=_depth_metrics,
+    sort_by=("ts",),
+)
 CONTRACTS: Mapping[str, DatasetContract] = {
-    contract.name: contract for contract in (TICKS, TICK_REJECTS, BARS_1S, BARS_1M)
+    contract.name: contract
+    for contract in (TICKS, TICK_REJECTS, BARS_1S, BARS_1M, DEPTH_EVENTS, DEPTH_REJECTS, DEPTH_METRICS)
 }
 
-__all__ = ["BARS_1M", "BARS_1S", "CONTRACTS", "TICKS", "TICK_REJECTS"]
+__all__ = ["BARS_1M", "BARS_1S", "CONTRACTS", "DEPTH_EVENTS", "DEPTH_METRICS", "DEPTH_REJECTS", "TICKS", "TICK_REJECTS"]

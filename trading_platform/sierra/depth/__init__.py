@@ -1,0 +1,1 @@
+"""Sierra Chart ``.depth`` files: format, reading, the dataset ``depth_events``."""
