@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trading_platform.errors import ConfigurationError
-from trading_platform.instruments import InstrumentKind, load_registry
+from trading_platform.instruments import Contract, InstrumentKind, Registry, load_registry
 
 REGISTRY = load_registry()
 
@@ -229,3 +229,10 @@ def test_s2_new_future_needs_months_and_roll(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match=r"E124 .* lacks months, roll"):
         load_registry(write(tmp_path, f"{text}tick_size = 1\nmultiplier_usd = 1\nprice_band = [1, 2]\n"))
+
+
+def test_s2_a_symbol_in_other_capitals_is_understood_where_it_leaves_no_doubt() -> None:
+    assert (REGISTRY.spelled("mnq"), REGISTRY.spelled("MNQ"), REGISTRY.spelled("nope")) == ("MNQ", "MNQ", "nope")
+    two = Registry({"MNQ": REGISTRY.get("MNQ"), "Mnq": REGISTRY.get("MNQ")})
+    assert (two.spelled("mnq"), two.spelled("Mnq")) == ("mnq", "Mnq")
+    assert Contract.parse("mnqz25") == Contract.parse("MNQZ25")

@@ -176,12 +176,12 @@ class Contract:
 
     @classmethod
     def parse(cls, text: str) -> Contract:
-        """Read ``MNQZ25`` or ``ESH2023``; one-digit years need a date, see ``parse_sierra_symbol``.
+        """Read ``MNQZ25``, ``ESH2023`` or ``esh23``; one-digit years need a date, see ``parse_sierra_symbol``.
 
         Raises:
             ConfigurationError: E126 if the text is not a contract.
         """
-        match = _CONTRACT.match(text)
+        match = _CONTRACT.match(text) or _CONTRACT.match(text.upper())
         if match is None:
             raise _not_a_contract(text)
         return cls(match["root"], match["month"], four_digit_year(int(match["year"])))

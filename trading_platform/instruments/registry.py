@@ -36,6 +36,13 @@ class Registry:
     instruments: Mapping[str, Instrument]
     active: tuple[Instrument, ...] = field(default=())
 
+    def spelled(self, text: str) -> str:
+        """Return the symbol that a person means: as written, else the only one that differs in capitals alone, else the text itself."""
+        if text in self.instruments:
+            return text
+        same = [symbol for symbol in self.instruments if symbol.casefold() == text.casefold()]
+        return same[0] if len(same) == 1 else text
+
     def get(self, symbol: str) -> Instrument:
         """Return one instrument.
 

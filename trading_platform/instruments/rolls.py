@@ -17,7 +17,9 @@ from pathlib import Path
 from ..errors import ConfigurationError
 from .model import Contract, Instrument, RollAnchor, RollRule
 from .registry import Registry
-from .rolls_csv import ExplicitRoll, read_rolls_csv
+from .rolls_csv import ExplicitRoll, parse_rolls_csv, read_rolls_csv
+
+CALENDAR_RULE = "calendar"
 
 # Two-digit contract years cover 1970-2069, so nothing outside can be named.
 _FIRST_YEAR = 1980
@@ -34,7 +36,7 @@ class RollWindow:
         contract: the front contract.
         first_trade_date: first trade date of the window.
         end_trade_date: first trade date of the next contract (exclusive end).
-        rule: ``calendar`` or ``explicit``: where ``first_trade_date`` comes from.
+        rule: where ``first_trade_date`` comes from: ``calendar``, or that of the row of ``rolls.csv``, ``explicit`` or ``volume``.
     """
 
     contract: Contract
@@ -134,6 +136,15 @@ def load_roll_table(registry: Registry, rolls_csv: Path | None = None) -> RollTa
     return RollTable(registry, read_rolls_csv(rolls_csv, registry))
 
 
+def roll_table_of(registry: Registry, text: str) -> RollTable:
+    """Build the roll table as a file with this text would give it, so that a change can be tried before it is written.
+
+    Raises:
+        ConfigurationError: E130 malformed row, E131 rows that contradict each other or the rule; both name the line.
+    """
+    return RollTable(registry, parse_rolls_csv(text, registry) if text else {})
+
+
 def _build(instrument: Instrument, rule: RollRule, explicit: tuple[ExplicitRoll, ...]) -> _Timeline:
     rows = sorted(explicit, key=lambda row: row.contract)
     for earlier, later in pairwise(rows):
@@ -143,15 +154,15 @@ def _build(instrument: Instrument, rule: RollRule, explicit: tuple[ExplicitRoll,
     previous_roll: date | None = None
     for contract in _contracts(instrument, rule):
         if previous_roll is not None:
-            starts[contract] = (previous_roll, "calendar")
+            starts[contract] = (previous_roll, CALENDAR_RULE)
         previous_roll = _roll_date(rule, contract)
     for row in rows:
         starts = {
             contract: start
             for contract, start in starts.items()
-            if contract >= row.contract or start[0] < row.first_trade_date or start[1] == "explicit"
+            if contract >= row.contract or start[0] < row.first_trade_date or start[1] != CALENDAR_RULE
         }
-        starts[row.contract] = (row.first_trade_date, "explicit")
+        starts[row.contract] = (row.first_trade_date, row.rule)
     order = sorted(starts)
     _refuse_pushed_over(order, starts, rows)
     return _Timeline(tuple(starts[c][0] for c in order), tuple(order), tuple(starts[c][1] for c in order))

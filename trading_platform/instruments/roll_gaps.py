@@ -1,0 +1,134 @@
+"""What contracts cost at the moment of a roll: ``roll_gaps.csv`` in the home.
+
+Belongs here: the record, reading and writing the table. Does not belong here: measuring (``trading_platform.sierra``), adjusting prices
+(``trading_platform.lake``). A gap is the difference between two contracts at one instant; the difference between one day's close and the
+next day's open is none, because the market moves in between.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from ..errors import ConfigurationError, command
+from .model import Contract
+
+GAPS_NAME = "roll_gaps.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class RollGap:
+    """Prices of both contracts of a roll at one instant of the last session before it.
+
+    Attributes:
+        from_contract: the contract that is front before.
+        to_contract: the contract that becomes front.
+        first_trade_date: its first trade date as front; a gap is valid for this date only.
+        from_price: price of the last trade of ``from_contract`` at that instant, points.
+        to_price: price of the last trade of ``to_contract`` at that instant, points.
+        measured_at: the instant, that of the later of the two trades; aware, UTC.
+        apart_us: microseconds between the two trades.
+    """
+
+    from_contract: Contract
+    to_contract: Contract
+    first_trade_date: date
+    from_price: float
+    to_price: float
+    measured_at: datetime
+    apart_us: int
+
+    @property
+    def difference(self) -> float:
+        """Return how much dearer the new contract is, points."""
+        return self.to_price - self.from_price
+
+    @property
+    def key(self) -> tuple[Contract, Contract, date]:
+        """Return what names the roll."""
+        return self.from_contract, self.to_contract, self.first_trade_date
+
+
+COLUMNS = ("root", *(field.name for field in fields(RollGap)))
+
+
+def read_roll_gaps(path: Path) -> dict[tuple[Contract, Contract, date], RollGap]:
+    """Read the table; a file that does not exist is an empty one.
+
+    Returns:
+        Gaps by contracts and date, in file order.
+
+    Raises:
+        ConfigurationError: E135 naming the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise _malformed(path, 1, str(error)) from error
+    gaps: dict[tuple[Contract, Contract, date], RollGap] = {}
+    for line, row in enumerate(csv.reader(text.splitlines()), start=1):
+        if line == 1 and tuple(row) != COLUMNS:
+            raise _malformed(path, line, f"expected the header {','.join(COLUMNS)}")
+        if line == 1 or not row:
+            continue
+        try:
+            gap = _gap(row)
+        except (ValueError, ConfigurationError) as error:
+            raise _malformed(path, line, str(error)) from error
+        gaps[gap.key] = gap
+    return gaps
+
+
+def roll_gaps_text(gaps: Iterable[RollGap]) -> str:
+    """Return the table as text, ordered by contract and date."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for gap in sorted(gaps, key=lambda gap: (gap.to_contract, gap.from_contract, gap.first_trade_date)):
+        values = [value.isoformat() if isinstance(value, date) else value for value in _values(gap)]
+        writer.writerow([gap.to_contract.root, *values])
+    return text.getvalue()
+
+
+def _values(gap: RollGap) -> list[object]:
+    """Return the fields in their order; ``csv`` writes floats in their shortest exact form."""
+    return [gap.from_contract, gap.to_contract, *(getattr(gap, field.name) for field in fields(gap)[2:])]
+
+
+def _gap(row: list[str]) -> RollGap:
+    if len(row) != len(COLUMNS):
+        raise ValueError(f"expected {len(COLUMNS)} fields, was {len(row)}")
+    root, old, new, day, from_price, to_price, instant, apart_us = row
+    measured_at = datetime.fromisoformat(instant)
+    if measured_at.tzinfo is None:
+        raise ValueError(f"expected an instant with its offset from UTC, was {instant}")
+    gap = RollGap(
+        Contract.parse(old),
+        Contract.parse(new),
+        date.fromisoformat(day),
+        float(from_price),
+        float(to_price),
+        measured_at.astimezone(UTC),
+        int(apart_us),
+    )
+    if not root == gap.from_contract.root == gap.to_contract.root or not gap.from_contract < gap.to_contract:
+        raise ValueError(f"expected two contracts of {root}, the later one second, was {old}, {new}")
+    if not (math.isfinite(gap.from_price) and math.isfinite(gap.to_price)):
+        raise ValueError(f"expected prices, was {from_price}, {to_price}")
+    return gap
+
+
+def _malformed(path: Path, line: int, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        "E135",
+        f"{path.name} line {line}: {what}",
+        "tp rolls gaps writes this table and can write it anew; no row of it was used",
+        command("tp", "rolls", "gaps", "--help"),
+    )
