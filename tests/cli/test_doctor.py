@@ -1,0 +1,477 @@
+"""``tp doctor``: what is healthy, and that every planted fault is found by the check named for it (M4)."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from importlib import metadata
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests.docs.commands import problem_of
+from trading_platform.cli.doctor import (
+    CHECKS,
+    Check,
+    Finding,
+    Situation,
+    Status,
+    Verdict,
+    examine,
+    installation,
+    machine,
+    runs,
+)
+from trading_platform.cli.doctor import home as home_checks
+from trading_platform.cli.platform import REPOSITORY, open_instance
+from trading_platform.errors import SourceError
+from trading_platform.settings import Settings, create_home, open_home
+from trading_platform.sierra import usual_folders
+
+from .conftest import Demo, call
+
+NOW = datetime(2026, 3, 2, 15, tzinfo=UTC)
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path) -> Path:
+    """Return a data folder with one tick file, which nothing opens, and two depth files."""
+    folder = tmp_path / "Data"
+    (folder / "MarketDepthData").mkdir(parents=True)
+    (folder / "MNQH26_FUT_CME.scid").write_bytes(b"")
+    for day in (2, 3):
+        (folder / "MarketDepthData" / f"MNQH26_FUT_CME.2026-03-0{day}.depth").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture
+def situation(real_home: Path, data_folder: Path, elsewhere: Path) -> Situation:
+    """Return the situation of a healthy home with MNQ active."""
+    create_home(real_home, sierra_dir=data_folder)
+    return Situation(NOW, elsewhere, {}, REPOSITORY, Settings(), open_home(real_home), port=_free_port())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in sorted(folder.rglob("*"))}
+
+
+def by_name(findings: list[Finding]) -> dict[str, Finding]:
+    return {finding.name: finding for finding in findings}
+
+
+def test_m4_a_demo_home_is_healthy_and_nothing_in_it_changes(demo: Demo) -> None:
+    before = contents(demo.home)
+    started = time.perf_counter()
+    called = call("doctor", "--json", home=demo.home)
+    assert time.perf_counter() - started < 3
+    bad = {check["name"]: check["what"] for check in called.json["checks"] if check["status"] in {"warn", "fail"}}
+    bad.pop("port", None)  # another program of this machine may hold it
+    bad.pop("disk space", None)
+    assert bad == {}
+    assert [check["name"] for check in called.json["checks"]] == [check.name for check in CHECKS]
+    assert contents(demo.home) == before
+
+
+def test_m4_without_a_home_it_says_tp_init(elsewhere: Path) -> None:
+    called = call("doctor", "--json")
+    assert called.code == 1
+    assert called.json["status"] == "warn"
+    checks = {check["name"]: check for check in called.json["checks"]}
+    assert (checks["home"]["status"], checks["home"]["next"]) == ("warn", "tp init --instruments MNQ,ES")
+    assert checks["write access"]["status"] == "skip"
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_m4_a_home_that_is_none_is_a_failure_with_exit_code_2(tmp_path: Path) -> None:
+    called = call("doctor", home=tmp_path / "nowhere")
+    assert called.code == 2
+    assert "E103" in called.out
+    assert "DOCTOR ok=" in called.out
+
+
+def test_m4_every_check_says_why_it_matters_and_every_next_command_exists(situation: Situation) -> None:
+
+    findings = [*examine(situation), *examine(replace(situation, home=None))]
+    assert all(finding.why for finding in findings)
+    for finding in findings:
+        assert (finding.next_command is None) <= (finding.status in {Status.OK, Status.SKIP})
+        if finding.next_command is not None and not finding.next_command.startswith("make -C"):
+            assert problem_of(finding.next_command) is None, finding
+
+
+def test_m4_a_healthy_home_has_no_failure(situation: Situation) -> None:
+    found = by_name(examine(replace(situation, now=datetime.now(UTC))))
+    assert {name: f.what for name, f in found.items() if f.status in {Status.FAIL, Status.WARN}} == {}
+    assert "1 .scid files, 2 .depth files" in found["data folder"].what
+    assert found["run history"].status is Status.SKIP
+
+
+def test_m4_what_breaks_inside_a_check_is_its_finding_and_no_others(situation: Situation) -> None:
+    def breaks(at: Situation) -> Verdict:
+        raise ZeroDivisionError("surprise")
+
+    def refuses(at: Situation) -> Verdict:
+        raise SourceError("E203", "unreadable", "because", "tp sierra inspect x.scid")
+
+    def works(at: Situation) -> Verdict:
+        return Verdict(Status.OK, "fine")
+
+    checks = [Check("a", "why", breaks), Check("b", "why", refuses), Check("c", "why", works)]
+    assert [(f.status.value, f.what) for f in examine(situation, checks)] == [
+        ("fail", "the check itself failed: ZeroDivisionError: surprise"),
+        ("fail", "E203 unreadable"),
+        ("ok", "fine"),
+    ]
+
+
+# The machine
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "free_inodes", "inodes", "status"),
+    [
+        (5_000_000_000, 50_000, 100_000, "ok"),
+        (4_999_999_999, 50_000, 100_000, "warn"),
+        (499_999_999, 50_000, 100_000, "fail"),
+        (5_000_000_000, 49_999, 100_000, "warn"),
+        (5_000_000_000, 999, 100_000, "fail"),
+        (5_000_000_000, 0, 0, "ok"),  # this file system counts no inodes
+    ],
+)
+def test_m4_disk_space_thresholds(free_bytes: int, free_inodes: int, inodes: int, status: str) -> None:
+    stat = SimpleNamespace(f_bavail=free_bytes, f_frsize=1, f_favail=free_inodes, f_files=inodes)
+    assert machine.free_space(Path("/home"), stat).status.value == status  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_network"),
+    [
+        ("ext4", False),
+        ("apfs", False),
+        ("overlay", False),
+        ("nfs4", True),
+        ("cifs", True),
+        ("smbfs", True),
+        ("9p", True),
+    ],
+)
+def test_m4_network_file_systems_are_known(kind: str, is_network: bool) -> None:  # noqa: FBT001
+    assert machine.is_network(kind) == is_network
+
+
+def test_m4_a_run_history_on_a_network_disk_is_a_warning(situation: Situation, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = situation.known_home
+    monkeypatch.setattr(machine, "file_system_of", lambda path: "9p" if path == home.dagster_dir else "ext4")
+    verdict = machine.file_systems(situation)
+    assert (verdict.status, "a Windows disk (9p)" in verdict.what) == (Status.WARN, True)
+    monkeypatch.setattr(machine, "file_system_of", lambda path: "cifs" if path == situation.sierra_dir else "ext4")
+    verdict = machine.file_systems(situation)
+    assert (verdict.status, "slower" in verdict.what) == (Status.OK, True)
+
+
+def test_m4_the_file_system_of_a_path_is_that_of_its_mount(tmp_path: Path) -> None:
+    assert machine.file_system_of(tmp_path / "not" / "there") == machine.file_system_of(tmp_path)
+
+
+def test_m4_missing_time_zone_data_are_a_failure(situation: Situation, monkeypatch: pytest.MonkeyPatch) -> None:
+    import zoneinfo
+
+    class Nothing(zoneinfo.ZoneInfo):
+        def __new__(cls, key: str) -> zoneinfo.ZoneInfo:  # type: ignore[misc]
+            raise zoneinfo.ZoneInfoNotFoundError(key)
+
+    monkeypatch.setattr("zoneinfo.ZoneInfo", Nothing)
+    verdict = machine.time_zones(situation)
+    assert (verdict.status, "install tzdata" in verdict.what) == (Status.FAIL, True)
+
+
+def test_m4_a_clock_behind_the_newest_file_is_a_warning_and_one_beyond_the_calendar_a_failure(
+    situation: Situation,
+) -> None:
+    future = (NOW + timedelta(days=365 * 2)).timestamp()
+    assert machine.clock(replace(situation, now=datetime.now(UTC))).status is Status.OK
+    os.utime(situation.known_home.path / "home.json", (future, future))
+    assert machine.clock(replace(situation, now=datetime.now(UTC))).status is Status.WARN
+    assert machine.clock(replace(situation, now=datetime(1999, 12, 31, tzinfo=UTC))).status is Status.FAIL
+
+
+def test_m4_a_taken_port_names_its_holder(situation: Situation) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        taken = replace(situation, port=server.getsockname()[1])
+        verdict = machine.port(taken)
+    assert verdict.status is Status.WARN
+    assert f"process {os.getpid()}" in verdict.what
+    assert machine.port(situation).status is Status.OK
+
+
+def test_m4_the_port_of_our_own_web_ui_is_no_warning(situation: Situation, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = str(situation.known_home.path)
+    monkeypatch.setattr("trading_platform.cli.supervisor.is_free", lambda host, port: False)
+    for owner, status in ((home, Status.OK), ("/another/home", Status.WARN)):
+        monkeypatch.setattr(
+            machine, "_listener", lambda port, owner=owner: (7, "python -m dagster_webserver -p 3000", owner)
+        )
+        assert machine.port(situation).status is status
+
+
+# The installation
+
+
+def test_m4_versions_outside_their_range_are_named() -> None:
+    installed = {"dagster": "1.12.0", "polars": "2.1.0"}
+
+    def version_of(name: str) -> str:
+        if name not in installed:
+            raise metadata.PackageNotFoundError(name)
+        return installed[name]
+
+    wanted = ["dagster~=1.13.27", "polars>=2.1,<3", "duckdb>=2", "other>=1; python_version < '3'"]
+    assert list(installation.version_problems(">=3.11", wanted, version_of)) == [
+        "dagster is 1.12.0, expected ~=1.13.27",
+        "duckdb is not installed",
+    ]
+    assert "Python is" in next(installation.version_problems("<3", [], version_of))
+
+
+def test_m4_this_checkout_is_what_is_installed(situation: Situation, tmp_path: Path) -> None:
+    assert installation.versions(situation).status is Status.OK
+    assert installation.checkout(situation).status is Status.OK
+    assert installation.checkout(replace(situation, repository=tmp_path)).status is Status.FAIL
+    (situation.working_directory / "definitions.py").write_text("")
+    assert "namesake" not in installation.checkout(situation).what
+    assert installation.checkout(situation).status is Status.WARN
+
+
+def test_m4_a_copy_is_told_from_an_editable_installation() -> None:
+    record = '{"url": "file:///my%20code/main", "dir_info": {"editable": true}}'
+    assert installation.installed_from(record) == Path("/my code/main")
+    assert installation.installed_from('{"url": "file:///x", "dir_info": {}}') is None
+    assert installation.installed_from('{"url": "https://x"}') is None
+
+
+def test_m4_the_calendar_must_reach_two_months_ahead(situation: Situation, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = date(2026, 5, 1)  # 60 days after NOW
+    monkeypatch.setattr("trading_platform.sessions.tables.covered", lambda: (date(2000, 1, 1), last))
+    assert installation.calendar_age(situation).status is Status.OK
+    assert installation.calendar_age(replace(situation, now=NOW + timedelta(days=1))).status is Status.WARN
+    assert installation.calendar_age(replace(situation, now=NOW + timedelta(days=57))).status is Status.FAIL
+
+
+# Settings, home, data folder
+
+
+def test_m4_a_misspelt_name_in_dotenv_is_a_warning(situation: Situation) -> None:
+    (situation.working_directory / ".env").write_text("TP_SIERA_DIR=/data\n")
+    verdict = home_checks.settings(situation)
+    assert (verdict.status, "TP_SIERA_DIR" in verdict.what) == (Status.WARN, True)
+    (situation.working_directory / ".env").write_text("SCID_DIR=/data\n")
+    assert "SCID_DIR (use TP_SIERRA_DIR)" in home_checks.settings(situation).what
+
+
+def test_m4_a_value_that_does_not_fit_is_a_failure_and_the_other_checks_go_on(real_home: Path, elsewhere: Path) -> None:
+    (elsewhere / ".env").write_text("TP_LOG_LEVEL=loud\n")
+    called = call("doctor", "--json", home=real_home)
+    assert called.code == 2
+    checks = {check["name"]: check for check in called.json["checks"]}
+    assert "E101" in checks["settings"]["what"]
+    assert checks["versions"]["status"] == "ok"
+
+
+@pytest.mark.parametrize("broken", ["lake", "cache", "dagster"])
+def test_m4_a_folder_that_cannot_be_written_is_a_failure(
+    situation: Situation, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    real = Path.open
+
+    def refuse(path: Path, *arguments: object, **options: object) -> object:
+        if path.parent.name == broken and path.name.startswith(".tp-doctor"):
+            raise OSError(30, "Read-only file system")
+        return real(path, *arguments, **options)  # type: ignore[arg-type]
+
+    before = contents(situation.known_home.path)
+    assert home_checks.write_access(situation).status is Status.OK
+    monkeypatch.setattr(Path, "open", refuse)
+    verdict = home_checks.write_access(situation)
+    assert (verdict.status, broken in verdict.what, "Read-only" in verdict.what) == (Status.FAIL, True, True)
+    monkeypatch.undo()
+    assert contents(situation.known_home.path) == before
+
+
+def test_m4_the_probe_leaves_nothing_when_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        home_checks.probe(tmp_path)
+    assert list(tmp_path.glob(".tp-doctor*")) == []
+
+
+def test_m4_a_folder_of_the_home_that_is_gone_is_a_failure(situation: Situation) -> None:
+    situation.known_home.cache_dir.rmdir()
+    verdict = home_checks.write_access(situation)
+    assert verdict == Verdict(
+        Status.FAIL,
+        f"{situation.known_home.cache_dir} is missing or no folder",
+        f"tp init --home {situation.known_home.path}",
+    )
+
+
+def test_m4_the_data_folder_is_absent_empty_or_not_named(
+    situation: Situation, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usual_folders, "usual_folders", lambda: (tmp_path / "usual",))
+    (data_folder / "MNQH26_FUT_CME.scid").unlink()
+    empty = home_checks.data_folder(situation)
+    assert (empty.status, "no .scid file" in empty.what) == (Status.WARN, True)
+    gone = home_checks.data_folder(replace(situation, settings=Settings(sierra_dir=tmp_path / "gone")))
+    assert gone.status is Status.FAIL
+    unnamed = home_checks.data_folder(replace(situation, home=replace(situation.known_home, sierra_dir=None)))
+    assert unnamed.status is Status.WARN
+    assert unnamed.next_command == f"tp init --home {situation.known_home.path} --sierra-dir {tmp_path / 'usual'}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "code"),
+    [
+        ("instruments.toml", "active = [", "E121"),
+        ("rolls.csv", "root,contract\n", "E130"),
+        ("sources.toml", "[[source]]\npath = 3\n", "E216"),
+    ],
+)
+def test_m4_an_edited_file_that_cannot_be_read_is_a_failure_with_its_number(
+    situation: Situation, name: str, text: str, code: str
+) -> None:
+    (situation.known_home.path / name).write_text(text)
+    found = by_name(examine(situation))
+    assert (found["edited files"].status, code in found["edited files"].what) == (Status.FAIL, True)
+    assert found["write access"].status is Status.OK
+
+
+def test_m4_active_instruments_and_price_scales(situation: Situation, data_folder: Path) -> None:
+    toml = situation.known_home.instruments_toml
+    toml.write_text("active = []\n")
+    assert home_checks.instruments(situation).next_command == "tp instruments activate MNQ"
+    toml.write_text('active = ["MNQ"]\n')
+    assert home_checks.instruments(situation).status is Status.OK
+
+
+# Runs, history, left-overs
+
+
+def test_m4_a_changed_dagster_yaml_is_a_warning(situation: Situation) -> None:
+    copy = situation.known_home.dagster_dir / "dagster.yaml"
+    assert runs.dagster_settings(situation).status is Status.SKIP
+    copy.write_bytes((REPOSITORY / "dagster.yaml").read_bytes())
+    assert runs.dagster_settings(situation).status is Status.OK
+    copy.write_text("telemetry: {enabled: true}\n")
+    assert runs.dagster_settings(situation).status is Status.WARN
+
+
+def test_m4_a_damaged_history_is_a_failure_and_is_not_touched(situation: Situation) -> None:
+    history = situation.known_home.dagster_dir / "history"
+    history.mkdir()
+    connection = sqlite3.connect(history / "runs.db")
+    connection.execute("create table runs (id integer primary key, status text)")
+    connection.executemany("insert into runs (status) values (?)", [("SUCCESS " * 50,)] * 500)
+    connection.commit()
+    connection.close()
+    assert runs.run_history(situation).status is Status.OK
+    content = bytearray((history / "runs.db").read_bytes())
+    content[8_192:16_384] = bytes(8_192)
+    (history / "runs.db").write_bytes(content)
+    before = contents(situation.known_home.path)
+    assert runs.run_history(situation).status is Status.FAIL
+    (history / "runs.db").write_bytes(b"no database at all, but long enough" * 100)
+    assert runs.run_history(situation).status is Status.FAIL
+    (history / "runs.db").write_bytes(content)
+    assert contents(situation.known_home.path) == before
+
+
+def test_m4_a_history_too_large_to_be_checked_is_said_and_no_failure(tmp_path: Path) -> None:
+    path = tmp_path / "large.db"
+    connection = sqlite3.connect(path)
+    connection.execute("create table t (id integer primary key, text text)")
+    connection.executemany("insert into t (text) values (?)", [("x" * 100,)] * 50_000)
+    connection.commit()
+    connection.close()
+    assert runs.quick_check(path, 0.0) is None
+    assert runs.quick_check(path, 60.0) == "ok"
+
+
+def _dead_identity() -> dict[str, str]:
+    from trading_platform.process import ProcessIdentity
+
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    current = ProcessIdentity.current()
+    return ProcessIdentity(current.host, child.pid, current.started_s - 60).to_tags()
+
+
+def test_m4_a_dead_run_is_found_and_left_alone(situation: Situation) -> None:
+    import dagster as dg
+
+    @dg.job
+    def idle() -> None: ...
+
+    with open_instance(situation.known_home) as instance:
+        assert runs.dead_runs(situation).status is Status.OK
+        run = instance.create_run_for_job(idle, tags=_dead_identity())
+        verdict = runs.dead_runs(situation)
+        assert (verdict.status, verdict.next_command) == (Status.WARN, "tp runs --end-dead")
+        assert run.run_id[:8] in verdict.what
+        found = instance.get_run_by_id(run.run_id)
+        assert found is not None
+        assert not found.is_finished
+
+
+def test_m4_claims_and_temporaries_of_dead_processes_are_found_and_removed_by_the_next_command(
+    situation: Situation,
+) -> None:
+    home = situation.known_home
+    claims = home.cache_dir / "claims"
+    day = home.lake_dir / "ticks" / "symbol=MNQ" / "date=2026-03-02"
+    refused = home.lake_dir / "quarantine" / "ticks" / "symbol=MNQ" / "date=2026-03-02"
+    for folder in (claims, day, refused):
+        folder.mkdir(parents=True)
+    assert runs.left_overs(situation).status is Status.OK
+    (claims / "guard.lock").write_bytes(b"")
+    (claims / "0a.claim").write_text('{"holder": "process 1", "partitions": []}')
+    living = claims / "0b.claim"
+    living.write_text('{"holder": "this test", "partitions": []}')
+    for folder in (day, refused):
+        (folder / ".part-0.1234.tmp").write_bytes(b"half")
+    with living.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        verdict = runs.left_overs(situation)
+        assert verdict.status is Status.WARN
+        assert verdict.what == "1 claims and 2 temporary files of processes that are gone"
+        assert (claims / "0a.claim").exists()
+        assert verdict.next_command == "tp runs --end-dead"
+        called = call("runs", "--end-dead", "--json", home=home.path)
+        assert called.json["removed"] == 3
+        assert living.exists()
+        assert runs.left_overs(situation).status is Status.OK
+
+
+def test_m4_a_large_lake_is_looked_at_for_a_limited_time(situation: Situation, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        (situation.known_home.lake_dir / "ticks" / "symbol=MNQ" / f"date=2026-03-0{number + 2}").mkdir(parents=True)
+    monkeypatch.setattr(runs, "_SWEEP_LIMIT_S", -1.0)
+    assert "the first 1 folders" in runs.left_overs(situation).what
