@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,9 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading_platform.bars import BAR_COLUMNS, dollar_bars, tick_bars, volume_bars
+from trading_platform.bars.alternative import THRESHOLD_BAR_COLUMNS
 from trading_platform.errors import QualityError
 
 from . import frames
+
+Row = tuple[Any, ...]
 
 
 def test_b6_volume_bars_close_with_the_tick_that_reaches_the_threshold() -> None:
@@ -106,7 +113,99 @@ def test_b6_no_volume_bar_could_have_closed_one_tick_earlier(ticks: pl.DataFrame
             expected.append(running)
             running = 0
     bars = volume_bars(ticks, threshold, tick_size=0.25)
-    assert bars["volume"].to_list() == [*expected, running] if running else expected
+    assert bars["volume"].to_list() == ([*expected, running] if running else expected)
+
+
+def slow_bars(ticks: pl.DataFrame, amount_of: Callable[[dict[str, Any]], Fraction], threshold: Fraction) -> list[Row]:
+    """Walk tick by tick with exact fractions: the rule as a person would state it."""
+    bars: list[Row] = []
+    own: list[dict[str, Any]] = []
+    reached = Fraction(0)
+    rows = sorted(ticks.to_dicts(), key=lambda row: (row["ts"], row["seq"]))
+    for at, row in enumerate(rows):
+        own.append(row)
+        reached += amount_of(row)
+        if reached < threshold and at + 1 < len(rows):
+            continue
+        prices = [one["price"] for one in own]
+        side = {s: sum(one["volume"] for one in own if one["side"] == s) for s in (1, -1, 0)}
+        volume = sum(side.values())
+        notional = sum(Fraction(one["price"]) * one["volume"] for one in own)
+        bars.append(
+            (
+                own[0]["ts"],
+                own[-1]["ts"],
+                *(prices[0], max(prices), min(prices), prices[-1]),
+                *(volume, float(notional), side[1], side[-1], side[0], side[1] - side[-1], len(own)),
+                *(own[-1]["bid"], own[-1]["ask"]),
+            )
+        )
+        own, reached = [], Fraction(0)
+    return bars
+
+
+COMPARED = tuple(name for name in THRESHOLD_BAR_COLUMNS if name not in ("vwap", "contract"))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    ticks=frames.ticks(ordered=False),
+    threshold=st.integers(1, 5_000),
+    kind=st.sampled_from(["volume", "tick", "dollar"]),
+)
+def test_b6_threshold_bars_equal_a_walk_tick_by_tick(ticks: pl.DataFrame, threshold: int, kind: str) -> None:
+    assert_equals_walk(ticks, threshold, kind)
+
+
+@pytest.mark.parametrize(("kind", "threshold"), [("volume", 1_000), ("tick", 300), ("dollar", 1_000)])
+def test_b6_bars_of_a_whole_day_equal_a_walk_tick_by_tick(
+    session_ticks: pl.DataFrame, kind: str, threshold: int
+) -> None:
+    """Every fifteenth of 300,000 seeded trades over one session."""
+    assert_equals_walk(session_ticks.gather_every(15), threshold, kind)
+
+
+def assert_equals_walk(ticks: pl.DataFrame, threshold: int, kind: str) -> None:
+    usd = 40_000 * threshold  # about as many contracts at 20,000 points and 2 USD
+    made: dict[str, tuple[Callable[[], pl.DataFrame], Callable[[dict[str, Any]], Fraction], int]] = {
+        "volume": (
+            lambda: volume_bars(ticks, threshold, tick_size=0.25),
+            lambda row: Fraction(row["volume"]),
+            threshold,
+        ),
+        "tick": (lambda: tick_bars(ticks, threshold, tick_size=0.25), lambda _: Fraction(1), threshold),
+        "dollar": (
+            lambda: dollar_bars(ticks, usd, tick_size=0.25, multiplier_usd=2.0),
+            lambda row: abs(Fraction(row["price"])) * row["volume"] * 2,
+            usd,
+        ),
+    }
+    make, amount_of, limit = made[kind]
+    bars = make()
+    expected = slow_bars(ticks, amount_of, Fraction(limit))
+    assert bars.select(COMPARED).rows() == expected
+    assert (bars["vwap"] - bars["notional"] / bars["volume"]).abs().max() < 1e-9 * bars["high"].max()
+
+
+def test_b6_bars_of_the_genuine_ten_trades() -> None:
+    """Every size is 1, so bars of four contracts are bars of four trades: worked by hand from the format reference."""
+    ticks = frames.golden_ticks()
+    for bars in (volume_bars(ticks, 4, tick_size=0.25), tick_bars(ticks, 4, tick_size=0.25)):
+        assert bars.select("open", "high", "low", "close", "volume", "delta", "trades").rows() == [
+            (4048.0, 4048.0, 4047.5, 4047.75, 4, -4, 4),
+            (4047.75, 4048.0, 4047.0, 4048.0, 4, 0, 4),
+            (4048.5, 4048.5, 4048.25, 4048.25, 2, -2, 2),
+        ]
+        assert bars["notional"].to_list() == [16_191.25, 16_190.75, 8_096.75]
+        assert bars["ts_open"].dt.strftime("%H:%M:%S%.6f").to_list() == [
+            "20:37:19.026000",
+            "20:38:02.105001",
+            "20:40:52.682000",
+        ]
+    # 50 USD a point: a trade is worth 202,350 to 202,425 USD, so two reach 404,000.
+    dollars = dollar_bars(ticks, 404_000, tick_size=0.25, multiplier_usd=50.0)
+    assert dollars["trades"].to_list() == [2, 2, 2, 2, 2]
+    assert dollars["close"].to_list() == [4048.0, 4047.75, 4048.0, 4048.0, 4048.25]
 
 
 @pytest.mark.parametrize(

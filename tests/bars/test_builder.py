@@ -47,7 +47,10 @@ def test_b1_facts_come_from_the_ticks_that_were_read(store_ticks, builder_of) ->
         "ordered": True,
         "price_range_equals_ticks": True,
         "session_gaps": False,
+        "price_jumps": False,  # from 101.25 to 98.0
+        "crossed_quotes": True,
     }
+    assert (facts["largest_jump"], facts["crossed_bars"]) == (3.25, 0)
     assert builder_of().measure(DAY) == facts
 
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from ..lake.writer import PartitionWriter
     from ..sessions import Session, TradingCalendar
 
-CODE_VERSION: Final = "1"
+CODE_VERSION: Final = "2"
 STEPS_S: Final = {"1s": 1, "1m": 60}
 _CONTRACTS: Final = {"1s": BARS_1S, "1m": BARS_1M}
 TICKS: Final = "ticks"
@@ -196,9 +196,9 @@ class BarsBuilder:
             preview=preview_of(columns, session),
         )
 
-    def check(self, facts: Mapping[str, Json], session: Session) -> tuple[CheckResult, ...]:  # noqa: ARG002
-        """Judge a day by its facts; the session is already in the measured gaps."""
-        return check_facts(facts)
+    def check(self, facts: Mapping[str, Json], session: Session) -> tuple[CheckResult, ...]:
+        """Judge a day by its facts."""
+        return check_facts(facts, session)
 
     def measure(self, trade_date: date) -> Mapping[str, Json]:
         """Recompute the facts from the stored bars and the stored ticks.

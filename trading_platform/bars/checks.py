@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ..lake.building import CheckResult, Json, Severity
+from ..sessions import silence_limit_s
 from .kernel import MICROSECONDS, to_us
 from .partials import Floats, Ints
 
@@ -21,12 +22,17 @@ if TYPE_CHECKING:
 
 # Index futures rarely stay silent for five minutes while the market is open; shorter silences are normal at night.
 SESSION_GAP_S: Final = 300
+# One step in price, from the close of a bar to the open of the next. A warning only: a step of a few percent has happened.
+JUMP_FRAC_WARN: Final = 0.01
+CROSSED_FRAC_WARN: Final = 0.001
 CHECKS: Final[Mapping[str, str]] = {
     "bar_volume_equals_tick_volume": "Volume and trades of the bars equal those of the ticks read and of their footer.",
     "buy_sell_unknown_sum": "Buy, sell and unknown volume add up to volume in every bar and equal those of the ticks; delta is buy - sell.",
-    "ordered": "Every bar opens after the bar before it.",
+    "ordered": "Every bar opens after the bar before it, so none is there twice.",
     "price_range_equals_ticks": "The lowest low and the highest high are those of the ticks.",
-    "session_gaps": f"No silence of {SESSION_GAP_S} s or more inside the trading hours (warning).",
+    "session_gaps": f"No silence of {SESSION_GAP_S} s or more inside the trading hours, longer where little trades (warning).",
+    "price_jumps": "No bar opens more than 1 % away from the close of the bar before it (warning).",
+    "crossed_quotes": "Bid above ask at the close of no more than 0.1 % of the bars (warning).",
 }
 _SIDES: Final = ("buy_volume", "sell_volume", "unknown_volume")
 
@@ -98,6 +104,21 @@ def session_gaps(ts_open_us: Ints, step_s: int, session: Session) -> dict[str, J
     }
 
 
+def price_jumps(columns: Mapping[str, Ints | Floats]) -> dict[str, Json]:
+    """Measure the largest step in price between two bars.
+
+    Returns:
+        largest_jump: points from a close to the next open, null without two bars. jump_at_us: ``ts_open`` of the bar after it, epoch
+        microseconds UTC, null without a step.
+    """
+    steps = np.abs(columns["open"][1:] - columns["close"][:-1])
+    if len(steps) == 0:
+        return {"largest_jump": None, "jump_at_us": None}
+    at = int(steps.argmax())
+    largest = float(steps[at])
+    return {"largest_jump": largest, "jump_at_us": int(columns["ts_open"][at + 1]) if largest > 0 else None}
+
+
 def bar_facts(
     columns: Mapping[str, Ints | Floats],
     totals: TickTotals,
@@ -140,6 +161,8 @@ def bar_facts(
         "tick_high": totals.high,
         "first_ts_open_us": int(opens[0]) if rows else None,
         "last_ts_open_us": int(opens[-1]) if rows else None,
+        "crossed_bars": int((columns["bid_close"] > columns["ask_close"]).sum()),
+        **price_jumps(columns),
         **session_gaps(opens, step_s, session),
     }
 
@@ -148,11 +171,16 @@ def _error(name: str, passed: bool, description: str, **values: Json) -> CheckRe
     return CheckResult(name, passed, Severity.ERROR, description, values)
 
 
-def check_facts(facts: Mapping[str, Json]) -> tuple[CheckResult, ...]:
+def check_facts(facts: Mapping[str, Json], session: Session) -> tuple[CheckResult, ...]:
     """Judge a day of bars by its facts; pure.
 
+    Args:
+        facts: as ``bar_facts`` returned them.
+        session: the day's trading hours.
+
     Returns:
-        bar_volume_equals_tick_volume, buy_sell_unknown_sum, ordered, price_range_equals_ticks (errors) and session_gaps (warning).
+        bar_volume_equals_tick_volume, buy_sell_unknown_sum, ordered, price_range_equals_ticks (errors), session_gaps, price_jumps and
+        crossed_quotes (warnings).
     """
     if not facts.get("rows") and not facts.get("ticks"):
         return ()
@@ -161,7 +189,6 @@ def check_facts(facts: Mapping[str, Json]) -> tuple[CheckResult, ...]:
     sides = all(facts[f"upstream_{side}_sum"] in (None, facts[f"{side}_sum"]) for side in _SIDES)
     balanced = facts["unbalanced_bars"] == 0 and facts["wrong_delta_bars"] == 0 and sides
     same_range = facts["low"] == facts["tick_low"] and facts["high"] == facts["tick_high"]
-    gaps = facts["gap_count"]
     return (
         _error(
             "bar_volume_equals_tick_volume",
@@ -196,12 +223,60 @@ def check_facts(facts: Mapping[str, Json]) -> tuple[CheckResult, ...]:
             tick_low=facts["tick_low"],
             tick_high=facts["tick_high"],
         ),
-        CheckResult(
-            "session_gaps",
-            gaps == 0,
-            Severity.WARN,
-            f"{gaps} silences of {SESSION_GAP_S} s or more in trading hours, together {facts['gap_seconds']} s, the longest "
-            f"{facts['gap_longest_s']} s (the rest of a session that still runs counts)",
-            {"gap_count": gaps, "gap_seconds": facts["gap_seconds"], "gap_longest_s": facts["gap_longest_s"]},
-        ),
+        _silence(facts, session),
+        _jump(facts),
+        _crossed(facts),
     )
+
+
+def _silence(facts: Mapping[str, Json], session: Session) -> CheckResult:
+    longest_s = _number(facts, "gap_longest_s")
+    limit_s = silence_limit_s(session, int(_number(facts, "ticks")), at_least_s=SESSION_GAP_S)
+    return CheckResult(
+        "session_gaps",
+        longest_s < limit_s,
+        Severity.WARN,
+        f"{facts['gap_count']} silences of {SESSION_GAP_S} s or more in trading hours, together {facts['gap_seconds']} s, the longest "
+        f"{longest_s:.0f} s, limit {limit_s:.0f} s at this number of trades (the rest of a session that still runs counts)",
+        {
+            "gap_count": facts["gap_count"],
+            "gap_seconds": facts["gap_seconds"],
+            "gap_longest_s": facts["gap_longest_s"],
+            "limit_s": limit_s,
+        },
+    )
+
+
+def _jump(facts: Mapping[str, Json]) -> CheckResult:
+    """Judge the largest step against the largest price of the day: near zero (CL in April 2020) a price is no measure of itself."""
+    level = max(abs(_number(facts, "low")), abs(_number(facts, "high")))
+    jump = _number(facts, "largest_jump")
+    share = jump / level if level else 0.0
+    at = facts.get("jump_at_us")
+    return CheckResult(
+        "price_jumps",
+        share <= JUMP_FRAC_WARN,
+        Severity.WARN,
+        f"largest step from a close to the next open {jump:g} points"
+        + (f" at {np.datetime64(at, 'us')}Z" if isinstance(at, int) else "")
+        + f", {share:.2%} of the largest price of the day; limit {JUMP_FRAC_WARN:.0%}",
+        {"largest_jump": jump, "largest_jump_frac": share},
+    )
+
+
+def _crossed(facts: Mapping[str, Json]) -> CheckResult:
+    rows = _number(facts, "rows")
+    share = _number(facts, "crossed_bars") / rows if rows else 0.0
+    return CheckResult(
+        "crossed_quotes",
+        share <= CROSSED_FRAC_WARN,
+        Severity.WARN,
+        f"bid above ask at the close of {share:.3%} of the bars, limit {CROSSED_FRAC_WARN:.1%}",
+        {"crossed_frac": share},
+    )
+
+
+def _number(facts: Mapping[str, Json], name: str) -> float:
+    """Return a numeric fact; 0 if it is absent or null."""
+    value = facts.get(name)
+    return float(value) if isinstance(value, int | float) else 0.0

@@ -8,6 +8,16 @@ from __future__ import annotations
 
 from .calendar import TradingCalendar, calendar_for, opened
 from .session import GRACE, Session
+from .silence import silence_limit_s, trading_seconds
 from .tables import calendar_names
 
-__all__ = ["GRACE", "Session", "TradingCalendar", "calendar_for", "calendar_names", "opened"]
+__all__ = [
+    "GRACE",
+    "Session",
+    "TradingCalendar",
+    "calendar_for",
+    "calendar_names",
+    "opened",
+    "silence_limit_s",
+    "trading_seconds",
+]

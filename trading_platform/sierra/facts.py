@@ -77,6 +77,9 @@ class FactCounter:
         self._price_min, self._price_max = np.inf, -np.inf
         self._gap_us = 0
         self._gap_at: int | None = None
+        self._last_ticks: float | None = None
+        self._jump_ticks = 0.0
+        self._jump_at: int | None = None
         self._preview = _PreviewCounter(self._opens, self._closes)
         self._scratch: Float64s = np.empty((3, 0), np.float64)
 
@@ -125,6 +128,8 @@ class FactCounter:
             "close_gap_s": self._trading_us(self._last_us, self._closes) / 1e6 if some else None,
             "largest_gap_s": self._gap_us / 1e6,
             "gap_at": None if self._gap_at is None else _iso(self._gap_at),
+            "largest_jump": float(int(self._jump_ticks) * self._tick) if some else None,
+            "jump_at": None if self._jump_at is None else _iso(self._jump_at),
             "outside_hours_rows": self._outside,
             **self._counts,
         }
@@ -159,8 +164,25 @@ class FactCounter:
         self._price_max = max(self._price_max, high)
         ticks = np.multiply(chunk.price, float(1 / self._tick), out=amounts)
         np.rint(ticks, out=ticks)
+        self._add_jumps(ticks, chunk.ts_us)
         np.multiply(ticks, weights, out=ticks)
         self._notional_ticks += int(ticks.sum())
+
+    def _add_jumps(self, ticks: Float64s, ts_us: Int64s) -> None:
+        """Look for the largest step from one price to the next, in whole ticks, in two reductions: an absolute value is a third pass."""
+        if self._last_ticks is not None:
+            self._consider_jump(abs(float(ticks[0]) - self._last_ticks), int(ts_us[0]))
+        self._last_ticks = float(ticks[-1])
+        if len(ticks) < 2:
+            return
+        steps = np.subtract(ticks[1:], ticks[:-1], out=self._scratch[0, : len(ticks) - 1])
+        largest = max(float(steps.max()), -float(steps.min()))
+        if largest > self._jump_ticks:
+            self._consider_jump(largest, int(ts_us[1 + int((np.abs(steps) == largest).argmax())]))
+
+    def _consider_jump(self, ticks: float, at: int) -> None:
+        if ticks > self._jump_ticks:
+            self._jump_ticks, self._jump_at = ticks, at
 
     def _not_exact(self, chunk: TickChunk, volume: float, low: float, high: float) -> SourceError:
         return SourceError(
