@@ -1,7 +1,7 @@
 """From an asset key to the object that makes its days.
 
 Belongs here: one table from dataset to ``DayBuilder``, shared by the asset bodies and by the planner of ``tp backfill``, so that both
-compute the same fingerprints. Does not belong here: the builders themselves (``trading_platform.sierra``, ``trading_platform.bars``).
+compute the same fingerprints. Does not belong here: the builders themselves (``trading_platform.sierra``, ``bars``, ``depth``).
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import dagster as dg
 
 from trading_platform.bars import BarsBuilder
 from trading_platform.clock import Clock
+from trading_platform.depth import DepthMetricsBuilder
 from trading_platform.instruments import Instrument, Registry, RollTable
 from trading_platform.lake import LocalLake
 from trading_platform.lake.building import DayBuilder
 from trading_platform.lake.stat_cache import StatCache
 from trading_platform.sessions import calendar_for
 from trading_platform.sierra import SierraArchive, TicksBuilder
+from trading_platform.sierra.depth import DepthArchive, DepthEventsBuilder
 
 from . import keys
 
@@ -34,7 +36,8 @@ class Workbench:
         lake: where partitions are read and written.
         registry: instruments.
         rolls: front contract per trade date.
-        archive: Sierra Chart files.
+        archive: Sierra Chart tick files.
+        depth_archive: Sierra Chart market depth files.
         stat_cache: hashes of unchanged source ranges.
         clock: time of day.
     """
@@ -43,6 +46,7 @@ class Workbench:
     registry: Registry
     rolls: RollTable
     archive: SierraArchive
+    depth_archive: DepthArchive
     stat_cache: StatCache
     clock: Clock
 
@@ -55,6 +59,7 @@ class Workbench:
             registry=registry,
             rolls=resources["reference_data"].rolls(registry),
             archive=resources["sierra"].archive(registry),
+            depth_archive=resources["sierra"].depth_archive(registry),
             stat_cache=resources["sierra"].stat_cache(),
             clock=resources["clock"].clock(),
         )
@@ -90,10 +95,30 @@ def _bars(step: str) -> Callable[[Instrument, Workbench], DayBuilder]:
     return make
 
 
+def _depth_events(instrument: Instrument, bench: Workbench) -> DayBuilder:
+    return DepthEventsBuilder(
+        instrument=instrument,
+        lake=bench.lake,
+        archive=bench.depth_archive,
+        rolls=bench.rolls,
+        calendar=calendar_for(instrument.calendar),
+        clock=bench.clock,
+        stat_cache=bench.stat_cache,
+    )
+
+
+def _depth_metrics(instrument: Instrument, bench: Workbench) -> DayBuilder:
+    return DepthMetricsBuilder(
+        instrument=instrument, lake=bench.lake, calendar=calendar_for(instrument.calendar), clock=bench.clock
+    )
+
+
 _BUILDERS: Mapping[str, Callable[[Instrument, Workbench], DayBuilder]] = {
     keys.TICKS: _ticks,
     keys.BARS_1S: _bars("1s"),
     keys.BARS_1M: _bars("1m"),
+    keys.DEPTH_EVENTS: _depth_events,
+    keys.DEPTH_METRICS: _depth_metrics,
 }
 
 

@@ -9,10 +9,11 @@ import dagster as dg
 from trading_platform.instruments import Registry
 from trading_platform.lake.stat_cache import StatCache
 from trading_platform.sierra import SierraArchive
+from trading_platform.sierra.depth import DepthArchive
 
 
 class SierraArchiveResource(dg.ConfigurableResource[SierraArchive]):
-    """Where ``.scid`` files lie.
+    """Where ``.scid`` and ``.depth`` files lie.
 
     Attributes:
         directory: Sierra Chart's data folder; None if there is none on this machine.
@@ -28,6 +29,10 @@ class SierraArchiveResource(dg.ConfigurableResource[SierraArchive]):
         """Return the archive."""
         directory = None if self.directory is None else Path(self.directory)
         return SierraArchive(directory, Path(self.sources_toml), registry, Path(self.cache_dir))
+
+    def depth_archive(self, registry: Registry) -> DepthArchive:
+        """Return the archive of market depth files."""
+        return DepthArchive(None if self.directory is None else Path(self.directory), registry, Path(self.cache_dir))
 
     def stat_cache(self) -> StatCache:
         """Return the cache of source hashes."""

@@ -113,11 +113,13 @@ def test_t4_prices_far_from_the_day_are_legal_where_prices_may_be_negative(
     make_builder: Make, sierra_dir: Path, lake: LocalLake
 ) -> None:
     begin = us("2020-04-20T14:30:00")
-    fall = [record(begin + i * 6_000_000, 18.0 - i * 0.01, bid=10.0, ask=10.01) for i in range(2_500)]
-    write(sierra_dir / "CLK20.scid", fall)
+    # No trade at exactly zero, which no source can tell from an absent price.
+    cents = [1_800 - i for i in range(2_500) if i != 1_800]
+    fall = [record(begin + i * 6_000_000, price / 100, bid=-8.0, ask=18.0) for i, price in enumerate(cents)]
+    write(sierra_dir / "CLM20.scid", fall)
     result = build_day(make_builder("CL"), date(2020, 4, 20), lake)
-    assert result.rejected == {}
-    assert "price_far_from_day" not in result.rejected
+    assert (result.outcome, result.rows, result.rejected) == (Outcome.WRITE, 2_499, {})
+    assert (result.facts["price_min"], result.facts["price_max"]) == (-6.99, 18.0)
 
 
 def test_t4_reason_of_a_far_price_is_its_own() -> None:

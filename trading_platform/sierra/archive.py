@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import SourceError
+from ..errors import SourceError, command
 from ..instruments import Contract, Registry, SierraSymbol, parse_sierra_symbol
 from .format import EARLIEST_DT, EPOCH_OFFSET_US, instant_of
 from .index import ScidIndex, load_index
 from .scid import ScidFile
 from .sources import RegisteredSource, read_sources
+from .usual_folders import name_a_folder
 
 BARE_STYLE = "bare"
 _TAIL_RECORDS = 4_096
@@ -209,5 +210,5 @@ def _no_folder(what: str) -> SourceError:
         "E211",
         what,
         "TP_SIERRA_DIR or the folder given to tp init must name Sierra Chart's Data folder; files elsewhere are imported one by one",
-        "tp init --sierra-dir DIR",
+        command("tp", "init", "--sierra-dir", name_a_folder()),
     )

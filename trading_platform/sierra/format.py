@@ -130,11 +130,11 @@ def judge_timing(records: Records, latest: int) -> NDArray[np.uint8]:
     """Judge every record's DateTime.
 
     Args:
-        records: structured array of ``RECORD``.
+        records: structured array with the time in ``dt``.
         latest: largest plausible DateTime, Sierra microseconds.
 
     Returns:
-        uint8 array of ``Timing`` values. A record is a zero record only if all its 40 bytes are zero.
+        uint8 array of ``Timing`` values. A record is a zero record only if all its bytes are zero.
     """
     dt: Int64s = np.ascontiguousarray(records["dt"])
     timing: NDArray[np.uint8] = np.zeros(len(records), np.uint8)
@@ -145,7 +145,7 @@ def judge_timing(records: Records, latest: int) -> NDArray[np.uint8]:
     timing[(dt >= LEGACY_DATE_MIN) & (dt <= LEGACY_DATE_MAX)] = Timing.LEGACY_DATE
     candidates = np.flatnonzero(dt == 0)
     if len(candidates):
-        raw = as_bytes(np.ascontiguousarray(records[candidates])).reshape(len(candidates), RECORD_SIZE)
+        raw = as_bytes(np.ascontiguousarray(records[candidates])).reshape(len(candidates), -1)
         timing[candidates[~raw.any(axis=1)]] = Timing.ZERO_RECORD
     return timing
 

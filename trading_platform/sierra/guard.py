@@ -15,10 +15,10 @@ import numpy as np
 from ..errors import SourceError
 from ..instruments import Instrument
 from .checks import ON_GRID_FRAC_MIN
-from .format import RECORD, STORAGE_REMEDY, STORAGE_SETTING, Records
+from .format import STORAGE_REMEDY, STORAGE_SETTING, Records
 from .prices import GRID_TOLERANCE_TICKS, NEAR_FACTOR, Float64s, PriceRule
+from .record_file import RecordFile
 from .records import RecordKind, record_kinds
-from .scid import ScidFile
 
 FUT_STYLE = "fut"  # what tp instruments set assumes without --style
 _SAMPLE_BLOCKS = 8
@@ -29,7 +29,7 @@ CANDIDATE_SCALES = (1.0, 0.01, 0.1, 0.001, 0.0001, 0.00001, 10.0, 100.0)
 
 
 def guard_day(
-    file: ScidFile,
+    file: RecordFile,
     ranges: Sequence[tuple[int, int]],
     instrument: Instrument,
     rule: PriceRule,
@@ -60,9 +60,28 @@ def guard_day(
         raise bar_storage(file.path, bars / len(sample), ranges[0][0])
     stored: Float64s = sample["close"][kinds == RecordKind.TRADE].astype(np.float64)
     stored = stored[np.isfinite(stored) & (stored != 0)]
-    if len(stored) and not scale_fits(stored, rule):
-        raise _wrong_scale(file.path, ranges[0][0], stored, instrument, rule, style)
+    refuse_wrong_scale(file.path, ranges[0][0], stored, instrument, rule, style)
     return stored
+
+
+def refuse_wrong_scale(
+    path: Path, index: int, stored: Float64s, instrument: Instrument, rule: PriceRule, style: str
+) -> None:
+    """Refuse a day whose prices do not fit its scale; a sample without prices tells nothing.
+
+    Args:
+        path: the file, for errors.
+        index: index of the first record of the day in it.
+        stored: stored prices of a sample, finite and not zero.
+        instrument: whose prices they should be.
+        rule: price scale and band to be tried.
+        style: symbol style of the file's name, for the command that corrects its scale.
+
+    Raises:
+        SourceError: E207 the median is outside the price band, or fewer than 99.9 % of the prices are on the tick grid.
+    """
+    if len(stored) and not scale_fits(stored, rule):
+        raise _wrong_scale(path, index, stored, instrument, rule, style)
 
 
 def reference_price(path: Path, stored: Float64s, rule: PriceRule) -> float | None:
@@ -95,7 +114,7 @@ def reference_price(path: Path, stored: Float64s, rule: PriceRule) -> float | No
     return median
 
 
-def sample_records(file: ScidFile, ranges: Sequence[tuple[int, int]]) -> Records:
+def sample_records(file: RecordFile, ranges: Sequence[tuple[int, int]]) -> Records:
     """Return at most 8,192 records, in blocks spread evenly over the ranges; all of them if there are not more."""
     total = sum(stop - first for first, stop in ranges)
     starts = np.unique(np.linspace(0, max(0, total - _SAMPLE_RECORDS), _SAMPLE_BLOCKS).astype(np.int64)).tolist()
@@ -110,7 +129,7 @@ def sample_records(file: ScidFile, ranges: Sequence[tuple[int, int]]) -> Records
                 blocks.append(file.read(begin, min(stop, begin + _SAMPLE_RECORDS)))
                 break
             skipped += stop - first
-    return np.concatenate(blocks) if blocks else np.empty(0, RECORD)
+    return np.concatenate(blocks) if blocks else np.empty(0, file.RECORD)
 
 
 def scale_fits(stored: Float64s, rule: PriceRule) -> bool:

@@ -1,4 +1,4 @@
-"""Where a day lies in a ``.scid`` file.
+"""Where a day lies in a ``.scid`` or ``.depth`` file.
 
 Belongs here: ``ScidIndex`` (time segments and bad runs of one file), its cache, and the search for a window. Does not belong here: which
 window a trade date has (``sessions``) and what the records mean (``decode.py``).
@@ -13,17 +13,19 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
-from .format import RECORD_SIZE, Int64s, as_bytes, latest_dt
+from .format import Int64s, as_bytes, latest_dt
+from .record_file import RecordFile
 from .scan import BadRun, ScanState, extend_scan, settle
 from .scid import ScidFile
 
-ANCHOR_RECORDS = 64 * 1024 // RECORD_SIZE
+ANCHOR_BYTES = 64 * 1024
 LAYOUT_VERSION = 2
 _INODE_BITS = 2**63 - 1
 
@@ -68,7 +70,7 @@ class ScidIndex:
 
     def __init__(
         self,
-        file: ScidFile,
+        file: RecordFile,
         state: ScanState,
         zero_tail: int,
         anchor: str,
@@ -109,8 +111,8 @@ class ScidIndex:
         hits = table[(table[:, 2] < end_us) & (table[:, 3] >= start_us)]
         found: list[tuple[int, int]] = []
         for first, stop, first_us, last_us in hits.tolist():
-            a = first if first_us >= start_us else self._bisect(first, stop, start_us)
-            b = stop if last_us < end_us else self._bisect(a, stop, end_us)
+            a = first if first_us >= start_us else self.first_not_before(first, stop, start_us)
+            b = stop if last_us < end_us else self.first_not_before(a, stop, end_us)
             if a == b:
                 continue
             if found and found[-1][1] == a:
@@ -119,7 +121,7 @@ class ScidIndex:
                 found.append((a, b))
         return found
 
-    def _bisect(self, first: int, stop: int, instant_us: int) -> int:
+    def first_not_before(self, first: int, stop: int, instant_us: int) -> int:
         """Return the index of the first record of a segment whose time is not before ``instant_us``."""
         while first < stop:
             middle = (first + stop) // 2
@@ -131,7 +133,13 @@ class ScidIndex:
 
 
 def load_index(
-    path: Path, cache_dir: Path | None, now: datetime, *, known: ScidIndex | None = None, rescan: bool = False
+    path: Path,
+    cache_dir: Path | None,
+    now: datetime,
+    *,
+    known: ScidIndex | None = None,
+    rescan: bool = False,
+    open_file: Callable[[Path], RecordFile] = ScidFile,
 ) -> ScidIndex:
     """Return the index of a file, scanning only what is new.
 
@@ -141,21 +149,22 @@ def load_index(
         now: aware time; a record later than one day after it is implausible.
         known: an index of the same path from before, reused or extended if it still holds.
         rescan: read everything again.
+        open_file: opens the path as a file of its format.
 
     Raises:
-        SourceError: E200 to E203 the file cannot be used; E204 it shrinks while being scanned.
+        SourceError: E200 to E203 the file cannot be used; E204 it shrinks while being scanned (other formats have numbers of their own).
     """
     latest = latest_dt(now)
     if known is not None and not rescan and _still_holds(known, path, latest):
         return known
-    file = ScidFile(path)
+    file = open_file(path)
     cache = (
         None
         if cache_dir is None
         else cache_dir / f"{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:32]}.npz"
     )
     saved = None if rescan else _load(cache) if known is None else _Saved.of(known)
-    if saved is not None and (saved.header_size != file.header.header_size or saved.scan.expired(latest)):
+    if saved is not None and (saved.header_size != file.header_size or saved.scan.expired(latest)):
         saved = None
     state_now = FileState.of(file.stat)
     if saved is not None and saved.file_state == state_now:
@@ -164,7 +173,7 @@ def load_index(
     if saved is None or not saved.is_prefix_of(file):
         generation = uuid.uuid4().hex
         _write_marker(cache, generation)
-        saved = _Saved(ScanState(), 0, generation, "", state_now, file.header.header_size)
+        saved = _Saved(ScanState(), 0, generation, "", state_now, file.header_size)
     extend_scan(file, saved.scan, latest)
     zero_tail = saved.scan.drop_zero_tail()
     anchor, status = anchor_of(file, saved.scan.count), _marker_status(cache, saved.generation)
@@ -182,9 +191,9 @@ def _still_holds(known: ScidIndex, path: Path, latest: int) -> bool:
     return unchanged and not known.scan.expired(latest)
 
 
-def anchor_of(file: ScidFile, count: int) -> str:
+def anchor_of(file: RecordFile, count: int) -> str:
     """Return the sha256 of the last 64 KiB of whole records before index ``count``."""
-    return hashlib.sha256(as_bytes(file.read(max(0, count - ANCHOR_RECORDS), count)).data).hexdigest()
+    return hashlib.sha256(as_bytes(file.read(max(0, count - ANCHOR_BYTES // file.record_size), count)).data).hexdigest()
 
 
 @dataclass(slots=True)
@@ -201,11 +210,9 @@ class _Saved:
     @classmethod
     def of(cls, index: ScidIndex) -> _Saved:
         file, scan = index.file, index.scan.copy()
-        return cls(
-            scan, index.zero_tail, index.generation, index.anchor, FileState.of(file.stat), file.header.header_size
-        )
+        return cls(scan, index.zero_tail, index.generation, index.anchor, FileState.of(file.stat), file.header_size)
 
-    def is_prefix_of(self, file: ScidFile) -> bool:
+    def is_prefix_of(self, file: RecordFile) -> bool:
         """Tell whether the file grew and still begins with the scanned records.
 
         A file of the same size with other times was edited in place, perhaps far from its tail: it is read again, unless records were
@@ -272,4 +279,4 @@ def _load(cache: Path | None) -> _Saved | None:
     return _Saved(scan, zero_tail, str(texts[0]), str(texts[1]), FileState(*state), header_size)
 
 
-__all__ = ["ANCHOR_RECORDS", "BadRun", "FileState", "ScidIndex", "anchor_of", "load_index"]
+__all__ = ["ANCHOR_BYTES", "BadRun", "FileState", "ScidIndex", "anchor_of", "load_index"]

@@ -120,7 +120,7 @@ def inspect_scid(path: Path, registry: Registry, now: datetime, *, contract: Con
             path=path,
             size_bytes=file.stat.st_size,
             synthetic=file.synthetic,
-            header_size=file.header.header_size,
+            header_size=file.header_size,
             record_count=index.record_count,
             remainder_bytes=file.remainder_bytes,
             zero_tail=index.zero_tail,

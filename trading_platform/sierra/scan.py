@@ -1,4 +1,4 @@
-"""One streaming pass over a ``.scid`` file: where time runs forward, and which records cannot be trusted.
+"""One streaming pass over a ``.scid`` or ``.depth`` file: where time runs forward, and which records cannot be trusted.
 
 Belongs here: the state of a scan and how a block of records extends it. Does not belong here: keeping the result (``index.py``).
 """
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .format import EARLIEST_DT, EPOCH_OFFSET_US, Int64s, Records, Timing, judge_timing
-from .scid import BLOCK_RECORDS, ScidFile
+from .record_file import BLOCK_RECORDS, RecordFile
 
 # A destroyed byte range rarely ends on a record: the record it ends in keeps its prices and gets a date that may be years off and still
 # plausible, and random bytes now and then read as a plausible date. A segment of at most this many records that touches a bad run and
@@ -101,7 +101,7 @@ class ScanState:
         return 0
 
 
-def extend_scan(file: ScidFile, state: ScanState, latest: int) -> None:
+def extend_scan(file: RecordFile, state: ScanState, latest: int) -> None:
     """Scan the records after ``state.count``.
 
     Args:
@@ -110,7 +110,7 @@ def extend_scan(file: ScidFile, state: ScanState, latest: int) -> None:
         latest: largest plausible DateTime, Sierra microseconds.
 
     Raises:
-        SourceError: E204 the file shrank meanwhile.
+        SourceChangedError: the file shrank meanwhile.
     """
     for first, block in file.stream(state.count, block_records=SCANNED_RECORDS):
         dt: Int64s = np.ascontiguousarray(block["dt"])

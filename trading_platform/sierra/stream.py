@@ -20,7 +20,7 @@ from .decode import PriceRule, TickColumns, TickDecoder
 from .format import EARLIEST_DT, EPOCH_OFFSET_US, RECORD, latest_dt, us_of
 from .guard import guard_day
 from .index import load_index
-from .scid import BLOCK_RECORDS, ScidFile
+from .record_file import BLOCK_RECORDS, RecordFile
 from .tables import BatchMaker
 
 FRAME_ROWS = BLOCK_RECORDS  # larger frames are not faster, and each doubling costs 5 to 10 MB of peak memory
@@ -100,7 +100,7 @@ class TickStream:
             guard_day(file, ranges, self._instrument, self._rule)
             yield from self._frames(file, ranges, TickDecoder(self._path, self._rule, start_us, end_us, latest))
 
-    def _frames(self, file: ScidFile, ranges: list[tuple[int, int]], decoder: TickDecoder) -> Iterator[pl.DataFrame]:
+    def _frames(self, file: RecordFile, ranges: list[tuple[int, int]], decoder: TickDecoder) -> Iterator[pl.DataFrame]:
         buffer = np.empty(BLOCK_RECORDS, RECORD)
         columns, first_seq = TickColumns.empty(FRAME_ROWS), 0
         for first, stop in ranges:

@@ -37,6 +37,7 @@ from .archive import ScidSource, SierraArchive
 from .checks import CHECKS, REJECTED_FRAC_MAX, check_ticks
 from .damage import owners
 from .decode import TickColumns, TickDecoder, Verdict
+from .duplicates import find_duplicates
 from .facts import FactCounter, chunk_of
 from .format import RECORD, Records, Timing, as_bytes, latest_dt, us_of
 from .guard import bar_storage, guard_day, legacy_dates, reference_price, style_option
@@ -47,7 +48,15 @@ from .scan import ISLAND_RECORDS
 from .scid import BLOCK_RECORDS
 from .tables import BatchMaker, reject_batch, stored_chunks
 
-_SOURCE_FACTS = ("quote_rows", "rejected_rows", "stray_records", "zero_tail")
+_SOURCE_FACTS = (
+    "quote_rows",
+    "rejected_rows",
+    "stray_records",
+    "zero_tail",
+    "duplicate_records",
+    "duplicate_blocks",
+    "duplicate_at",
+)
 _MISSING = {"E210": Outcome.MISSING, "E211": Outcome.UNAVAIL}
 
 
@@ -109,7 +118,7 @@ class TicksBuilder:
         CHECKS: names of the checks and what they demand.
     """
 
-    CODE_VERSION: ClassVar[str] = "1"
+    CODE_VERSION: ClassVar[str] = "2"
     CHECKS: ClassVar[Mapping[str, str]] = CHECKS
 
     def __init__(
@@ -266,7 +275,7 @@ class TicksBuilder:
 
     def check(self, facts: Mapping[str, Json], session: Session) -> tuple[CheckResult, ...]:
         """Judge a day by its facts; the clock only decides whether silence before the close means anything yet."""
-        return check_ticks(facts, session_over=session.is_final(self._clock.now()))
+        return check_ticks(facts, session, session_over=session.is_final(self._clock.now()))
 
     def measure(self, trade_date: date) -> Mapping[str, Json]:
         """Recompute the facts from the stored file; what only the source knows is taken from its footer.
@@ -441,11 +450,15 @@ def _is_last(index: ScidIndex, ranges: list[tuple[int, int]], session: Session, 
 
 def _source_facts(name: str, decoder: TickDecoder, day: _DaySource) -> dict[str, Json]:
     rejected = sum(decoder.rejected.values())
+    duplicates = find_duplicates(day.index, day.ranges)
     facts: dict[str, Json] = {
         "quote_rows": decoder.quote_rows,
         "rejected_rows": rejected,
         "stray_records": day.stray_records,
         "zero_tail": day.zero_tail,
+        "duplicate_records": duplicates.records,
+        "duplicate_blocks": duplicates.blocks,
+        "duplicate_at": duplicates.first_at,
     }
     # A position in the file is no property of the day (an earlier backfill shifts it), so it must not be stored. Above the limit the day is
     # refused and never stored, and the position is what a person needs.

@@ -7,14 +7,29 @@ synthetic mark in a file's header. Everything this room writes carries that mark
 
 from __future__ import annotations
 
-from .archive import DEMO_DATES, DemoArchive, DemoFile, write_demo_archive
+from .archive import DEMO_DATES, DEMO_DEPTH_DATES, DemoArchive, DemoFile, write_demo_archive
 from .benchmark import BENCHMARK_FIRST_DATE, write_benchmark_scid
+from .depth import (
+    DEPTH_FOLDER,
+    DEPTH_HEADER_BYTES,
+    DEPTH_RECORD,
+    DEPTH_RECORD_BYTES,
+    DepthDay,
+    DepthOptions,
+    append_depth,
+    depth_benchmark_files,
+    depth_chunks,
+    depth_header,
+    depth_path,
+    write_depth,
+    write_depth_day,
+)
+from .files import SYNTHETIC_MARK
 from .market import SimulatedMarket, SimulatedTicks
 from .scid import (
     HEADER_BYTES,
     RECORD_BYTES,
     SCID_RECORD,
-    SYNTHETIC_MARK,
     append_live,
     append_scid,
     scid_header,
@@ -25,19 +40,33 @@ from .scid import (
 __all__ = [
     "BENCHMARK_FIRST_DATE",
     "DEMO_DATES",
+    "DEMO_DEPTH_DATES",
+    "DEPTH_FOLDER",
+    "DEPTH_HEADER_BYTES",
+    "DEPTH_RECORD",
+    "DEPTH_RECORD_BYTES",
     "HEADER_BYTES",
     "RECORD_BYTES",
     "SCID_RECORD",
     "SYNTHETIC_MARK",
     "DemoArchive",
     "DemoFile",
+    "DepthDay",
+    "DepthOptions",
     "SimulatedMarket",
     "SimulatedTicks",
+    "append_depth",
     "append_live",
     "append_scid",
+    "depth_benchmark_files",
+    "depth_chunks",
+    "depth_header",
+    "depth_path",
     "scid_header",
     "scid_records",
     "write_benchmark_scid",
     "write_demo_archive",
+    "write_depth",
+    "write_depth_day",
     "write_scid",
 ]

@@ -17,8 +17,10 @@ import numpy as np
 
 from ..instruments import Contract, Instrument, Registry, RollTable, RollWindow, SierraSymbology
 from ..sessions import Session, calendar_for
+from .depth import DepthDay, DepthOptions, write_depth_day
+from .files import Records
 from .market import SimulatedMarket
-from .scid import HEADER_BYTES, RECORD_BYTES, Records, scid_records, write_scid
+from .scid import HEADER_BYTES, RECORD_BYTES, scid_records, write_scid
 
 DEMO_ROOTS: Final = ("ES", "MNQ")
 
@@ -32,6 +34,10 @@ DEMO_DATES: Final[tuple[date, ...]] = (
 )
 """Trade dates of the demo: a clock change, a roll, a holiday and a half day."""
 
+DEMO_DEPTH_DATES: Final[tuple[date, ...]] = tuple(date(2025, 3, day) for day in (10, 11, 12))
+"""Trade dates of the demo with market depth; the first one begins on a Sunday evening, hours after a clock change."""
+
+_DEPTH_OPTIONS: Final = DepthOptions(levels=20)
 _START_PRICES: Final = {"ES": 5_850.0, "MNQ": 20_600.0}  # near the market of early March 2025
 _FILE_STYLE: Final = "fut"
 _OVERLAP_STEEPNESS: Final = 1.5  # two weekdays before the roll the next contract has a tenth of the volume
@@ -73,16 +79,23 @@ class DemoArchive:
         directory: the folder, usable as a Sierra Chart data folder.
         files: one per contract.
         trade_dates: all dates of the demo, the closed one included.
+        depth_files: one per front contract and UTC day.
     """
 
     directory: Path
     files: tuple[DemoFile, ...]
     trade_dates: tuple[date, ...]
+    depth_files: tuple[DepthDay, ...] = ()
 
     @property
     def rows(self) -> int:
-        """Return the number of records in all files."""
+        """Return the number of ticks in all files."""
         return sum(file.rows for file in self.files)
+
+    @property
+    def depth_rows(self) -> int:
+        """Return the number of book events in all files."""
+        return sum(file.rows for file in self.depth_files)
 
 
 def write_demo_archive(
@@ -91,7 +104,9 @@ def write_demo_archive(
     rolls: RollTable,
     *,
     trade_dates: Sequence[date] = DEMO_DATES,
+    depth_dates: Sequence[date] = (),
     ticks_per_full_day: int = 60_000,
+    depth_events_per_utc_day: int = 8_000,
     seed: int = 20_250_317,
 ) -> DemoArchive:
     """Write the demo's files for ES and MNQ, each with the contracts that are front on any of the dates.
@@ -103,7 +118,9 @@ def write_demo_archive(
         registry: gives tick sizes, calendars and the price scale of ``ESH25_FUT_CME`` style names.
         rolls: says which contract is front on a date.
         trade_dates: ascending; closed dates are allowed and get no records.
+        depth_dates: trade dates that get market depth as well, such as ``DEMO_DEPTH_DATES``.
         ticks_per_full_day: rows per instrument on a full day, about, summed over its contracts.
+        depth_events_per_utc_day: depth records per contract and UTC day besides snapshots, about.
         seed: of the market.
 
     Raises:
@@ -111,6 +128,7 @@ def write_demo_archive(
         OSError: the disk refuses.
     """
     files: list[DemoFile] = []
+    depth_files: list[DepthDay] = []
     for root in DEMO_ROOTS:
         market = SimulatedMarket(
             seed, registry.get(root), _START_PRICES[root], ticks_per_full_day, base_date=DEMO_DATES[0]
@@ -118,7 +136,8 @@ def write_demo_archive(
         sessions = [calendar_for(market.instrument.calendar).session(day) for day in trade_dates]
         windows = rolls.windows(root, trade_dates[0], trade_dates[-1])
         files += [_write_contract(directory, market, window.contract, sessions, windows) for window in windows]
-    return DemoArchive(directory, tuple(files), tuple(trade_dates))
+        depth_files += _write_depth(directory, market, rolls, depth_dates, depth_events_per_utc_day)
+    return DemoArchive(directory, tuple(files), tuple(trade_dates), tuple(depth_files))
 
 
 def activity_share(contract: Contract, trade_date: date, windows: Sequence[RollWindow]) -> float:
@@ -167,6 +186,29 @@ def _write_contract(
     path = directory / f"{contract.symbol}_FUT_{symbology.exchange}.scid"
     write_scid(path, chunks(), keep_identical=True)
     return DemoFile(path, instrument.symbol, contract.symbol, tuple(rows))
+
+
+def _write_depth(
+    directory: Path, market: SimulatedMarket, rolls: RollTable, trade_dates: Sequence[date], events_per_utc_day: int
+) -> Iterator[DepthDay]:
+    """Write the front contracts' files of each UTC day on which one of the trade dates has trading hours."""
+    front = {day: rolls.front(market.instrument.symbol, day) for day in trade_dates}
+    evenings = {day - timedelta(days=1) for day in trade_dates}
+    for utc_date in sorted(evenings | set(trade_dates)):
+        here = [day for day in (utc_date, utc_date + timedelta(days=1)) if day in front]
+        for contract in sorted({front[day] for day in here}):
+            own = [day for day in here if front[day] == contract]
+            written = write_depth_day(
+                directory,
+                market,
+                contract,
+                utc_date,
+                events=events_per_utc_day,
+                options=_DEPTH_OPTIONS,
+                trade_dates=own,
+            )
+            if written is not None:
+                yield written
 
 
 def _symbology(instrument: Instrument) -> SierraSymbology:

@@ -18,7 +18,8 @@ import numpy as np
 
 from ..sessions import Session, TradingCalendar, calendar_for
 from .activity import activity_per_second
-from .scid import FIRST_SUB_TRADE, LAST_SUB_TRADE, SCID_RECORD, SIERRA_EPOCH_OFFSET_US, Records, write_scid
+from .files import Records
+from .scid import FIRST_SUB_TRADE, LAST_SUB_TRADE, SCID_RECORD, SIERRA_EPOCH_OFFSET_US, write_scid
 
 BENCHMARK_FIRST_DATE: Final = date(2025, 9, 22)
 """First of 30 open weekdays on which MNQZ25 is front: no holiday, no clock change, no roll until 2025-10-31."""

@@ -12,15 +12,14 @@ Low the bid, Close the trade price.
 
 from __future__ import annotations
 
-import filecmp
-import os
 import struct
-import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+
+from .files import SYNTHETIC_MARK, Records, append_bytes, create_with_header, payload, write_whole
 
 if TYPE_CHECKING:
     from ..instruments import Contract
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 
 HEADER_BYTES: Final = 56
 RECORD_BYTES: Final = 40
-
-SYNTHETIC_MARK: Final = b"SYNTHETIC trading-platform"
-"""What the 36 reserved header bytes begin with; Sierra Chart leaves them zero, so a reader can tell the two apart."""
 
 SCID_RECORD: Final[np.dtype[np.void]] = np.dtype(
     [
@@ -53,8 +49,6 @@ SIERRA_EPOCH_OFFSET_US: Final = 2_209_161_600_000_000
 FIRST_SUB_TRADE: Final = np.frombuffer(struct.pack("<I", 0xFD709EF9), dtype="<f4")[0]
 LAST_SUB_TRADE: Final = np.frombuffer(struct.pack("<I", 0xFD709F01), dtype="<f4")[0]
 """Open values that frame the sub-trades of an unbundled trade; only their bit patterns count."""
-
-Records = np.ndarray[Any, np.dtype[np.void]]
 
 
 def scid_header(*, synthetic: bool = True) -> bytes:
@@ -112,23 +106,15 @@ def write_scid(
         ValueError: an array is not of ``SCID_RECORD``.
         OSError: the disk refuses; an older file stays as it was and no temporary is left.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     rows = 0
-    try:
-        with temporary.open("xb") as file:
-            file.write(scid_header(synthetic=synthetic))
-            for chunk in [chunks] if isinstance(chunks, np.ndarray) else chunks:
-                file.write(_payload(chunk))
-                rows += len(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        if keep_identical and path.is_file() and filecmp.cmp(temporary, path, shallow=False):
-            return rows
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    def parts() -> Iterator[memoryview[Any]]:
+        nonlocal rows
+        for chunk in [chunks] if isinstance(chunks, np.ndarray) else chunks:
+            yield _payload(chunk)
+            rows += len(chunk)
+
+    write_whole(path, scid_header(synthetic=synthetic), parts(), keep_identical=keep_identical)
     return rows
 
 
@@ -141,11 +127,11 @@ def append_scid(path: Path, records: Records) -> int:
     Raises:
         ValueError: the file ends in the middle of a record; appending would shift every later one.
     """
-    _create_with_header(path)
+    create_with_header(path, scid_header())
     torn_bytes = (path.stat().st_size - HEADER_BYTES) % RECORD_BYTES
     if torn_bytes != 0:
         raise ValueError(f"Expected {path.name} to end with a whole record, was {torn_bytes} bytes into the next one")
-    return _append_bytes(path, _payload(records))
+    return append_bytes(path, _payload(records))
 
 
 def append_live(
@@ -178,46 +164,15 @@ def append_live(
         Size of the file after each write, in bytes.
     """
     ticks = market.ticks(session, contract, activity_share=activity_share)
-    payload = _payload(scid_records(ticks, market.instrument.tick_size, price_scale))
+    content = _payload(scid_records(ticks, market.instrument.tick_size, price_scale))
     random = np.random.default_rng(seed)
-    _create_with_header(path)
+    create_with_header(path, scid_header())
     position = 0
-    while position < len(payload):
+    while position < len(content):
         step = int(random.integers(1, max_append_bytes, endpoint=True))
-        yield _append_bytes(path, payload[position : position + step])
+        yield append_bytes(path, content[position : position + step])
         position += step
 
 
 def _payload(records: Records) -> memoryview[Any]:
-    """Return the bytes of records without copying them."""
-    if records.dtype != SCID_RECORD:
-        raise ValueError(f"Expected records of {SCID_RECORD.itemsize} bytes in .scid layout, was {records.dtype}")
-    return np.ascontiguousarray(records).view(np.uint8).data
-
-
-def _create_with_header(path: Path) -> None:
-    """Create a file that holds a header only, unless there is one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("xb") as file:
-            file.write(scid_header())
-    except FileExistsError:
-        return
-
-
-def _append_bytes(path: Path, payload: memoryview[Any] | bytes) -> int:
-    """Write at the end through a handle of its own, as Sierra Chart's flushes look to a reader."""
-    with path.open("ab", buffering=0) as file:
-        written = 0
-        while written < len(payload):
-            written += file.write(payload[written:])
-        return file.tell()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    return payload(records, SCID_RECORD, ".scid")

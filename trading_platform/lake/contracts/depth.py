@@ -1,7 +1,9 @@
 """Models of ``depth_events``, of the records that were refused, and of ``depth_metrics``.
 
 Belongs here: columns, units, encodings and row rules. Does not belong here: decoding (``trading_platform.sierra``) and the book
-(``trading_platform.depth``). Source: Sierra Chart market depth file format.
+(``trading_platform.depth``). Source: Sierra Chart market depth file format; encodings of the events were measured on
+22 M of them: SPLIT on command, flags, orders and quantity halves the time of PLAIN or DELTA and makes them smaller; a
+dictionary on prices is slower and larger.
 """
 
 from __future__ import annotations
@@ -26,19 +28,19 @@ class DepthEvents(ContractModel):
     command: pl.UInt8 = column(
         "-",
         "1 clear book, 2 add bid, 3 add ask, 4 modify bid, 5 modify ask, 6 delete bid, 7 delete ask",
-        PLAIN,
+        SPLIT,
     )
-    flags: pl.UInt8 = column("bits", "1 end of batch: the book is consistent after this row", PLAIN)
-    num_orders: pl.UInt16 = column("orders", "Orders at the price level", DELTA)
+    flags: pl.UInt8 = column("bits", "1 end of batch: the book is consistent after this row", SPLIT)
+    num_orders: pl.UInt16 = column("orders", "Orders at the price level", SPLIT)
     price: pl.Float64 = column(
         "points", "Price of the level on the tick grid; null for clear book", SPLIT, nullable=True
     )
-    quantity: pl.UInt32 = column("contracts", "Quantity at the price level", DELTA)
+    quantity: pl.UInt32 = column("contracts", "Quantity at the price level", SPLIT)
     batch_id: pl.UInt32 = column(
         "-", "Number of the batch in the partition; rises by one after each end of batch", DELTA
     )
     snapshot: pl.Boolean = column(
-        "-", "True for rows of a batch that starts with clear book: the whole book, listed anew", PLAIN
+        "-", "True from clear book to the end of its batch: the whole book, listed anew", PLAIN
     )
     segment: pl.UInt8 = column(
         "-", "Number of the source file in the partition; no book is carried from one segment into the next", DELTA
@@ -129,7 +131,8 @@ class DepthMetrics(ContractModel):
             Rule("ts", "a whole second", pl.col("ts").to_physical() % 1_000_000 == 0),
             finite("bid"),
             finite("ask"),
-            Rule("spread", "ask minus bid", spread == ask - bid),
+            # Spread is made from whole ticks; the difference of two decimal prices is off by a few units in the last place.
+            Rule("spread", "ask minus bid", (spread - (ask - bid)).abs() <= 1e-9 * (1 + ask.abs())),
             Rule("mid", "between bid and ask", pl.col("mid").is_between(bid, ask)),
             Rule("microprice", "between bid and ask", pl.col("microprice").is_between(bid, ask)),
             *one,

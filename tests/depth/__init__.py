@@ -1,0 +1,1 @@
+"""Depth: replay, measures per second, the builder, the look-up of a book."""
