@@ -85,6 +85,8 @@ def test_t6_moments_around_segments_and_unfinished_batches(store_events, calenda
     assert "no snapshot has ended before this moment" in found[3].reason
     assert (found[2].age_ms, found[2].snapshot_at, found[2].events_replayed) == (1_000, at(1), 3)
     assert found[0].age_ms is None
+    # a lone clear is a snapshot of its own
+    assert (found[5].snapshot_at, found[5].events_replayed) == (at(5), 1)
     assert all(one.synthetic for one in found.values())
 
 
