@@ -15,21 +15,30 @@ import dagster as dg
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
-from assets import bars, catalog, checks, keys, ticks  # noqa: E402
+from assets import bars, catalog, checks, coverage, depth, keys, ticks  # noqa: E402
+from assets.freshness import freshness_check  # noqa: E402
 from assets.metadata import column_schema, no_column_schema  # noqa: E402
 from jobs.daily import daily_ingest_job, daily_ingest_schedule  # noqa: E402
+from jobs.freshness import freshness_job, freshness_schedule  # noqa: E402
+from jobs.refresh import RefreshSettings  # noqa: E402
 from resources import build_resources  # noqa: E402
 from sensors.dead_runs import dead_runs_sensor  # noqa: E402
+from sensors.new_files import new_files_sensor  # noqa: E402
+from sensors.run_failures import run_failures_sensor  # noqa: E402
 from trading_platform.bars import BarsBuilder  # noqa: E402
+from trading_platform.depth import DepthMetricsBuilder  # noqa: E402
 from trading_platform.instruments import InstrumentKind, load_registry  # noqa: E402
 from trading_platform.logs import configure_logs  # noqa: E402
 from trading_platform.settings import Home, find_home, load_settings  # noqa: E402
 from trading_platform.sierra import TicksBuilder  # noqa: E402
+from trading_platform.sierra.depth import DepthEventsBuilder  # noqa: E402
 
 _CHECKS: Mapping[str, Mapping[str, str]] = {
     keys.TICKS: TicksBuilder.CHECKS,
     keys.BARS_1S: BarsBuilder.CHECKS,
     keys.BARS_1M: BarsBuilder.CHECKS,
+    keys.DEPTH_EVENTS: DepthEventsBuilder.CHECKS,
+    keys.DEPTH_METRICS: DepthMetricsBuilder.CHECKS,
 }
 
 
@@ -59,15 +68,28 @@ def build_defs(
     for instrument in registry.active:
         if instrument.kind is InstrumentKind.FUTURE:
             dated += [ticks.ticks_asset(instrument, describe), *bars.bar_assets(instrument, describe)]
+            dated += depth.depth_assets(instrument, describe)
     views = catalog.sql_views_asset([asset.key for asset in dated])
+    board = coverage.coverage_asset(dated, is_demo=home.is_demo)
     # Without dated assets there is nothing to ingest, and a job of unpartitioned assets could not be asked for a trade date.
-    ingest = daily_ingest_job(dated, views) if dated else None
+    ingest = daily_ingest_job(dated, [views, board]) if dated else None
+    fresh = [freshness_check(asset, registry.get(asset.key.path[0])) for asset in dated]
+    look = freshness_job(fresh) if fresh else None
+    pace = RefreshSettings(live_interval_s=settings.live_interval_s, retry_pause_s=settings.retry_pause_s)
+    watch = (
+        new_files_sensor(dated, home.cache_dir / "claims", pace, interval_s=settings.watch_interval_s)
+        if dated
+        else None
+    )
     return dg.Definitions(
-        assets=[*dated, views],
-        asset_checks=[checks.data_checks(asset, _CHECKS[asset.key.path[1]]) for asset in dated],
-        jobs=[] if ingest is None else [ingest],
-        schedules=[] if ingest is None else [daily_ingest_schedule(ingest, registry.active)],
-        sensors=[dead_runs_sensor()],
+        assets=[*dated, views, board],
+        asset_checks=[*(checks.data_checks(asset, _CHECKS[asset.key.path[1]]) for asset in dated), *fresh],
+        jobs=[job for job in (ingest, look) if job is not None],
+        schedules=[
+            *([] if ingest is None else [daily_ingest_schedule(ingest, registry.active, dated)]),
+            *([] if look is None else [freshness_schedule(look)]),
+        ],
+        sensors=[dead_runs_sensor(), run_failures_sensor(), *([] if watch is None else [watch])],
         resources={**build_resources(home, settings), **(resource_overrides or {})},
         # A process per step costs 1.5 CPU seconds of imports; the work of a step is often less.
         executor=dg.in_process_executor,

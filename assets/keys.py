@@ -15,6 +15,8 @@ DEPTH_METRICS = "depth_metrics"
 
 SQL_VIEWS = dg.AssetKey(["lake", "sql_views"])
 COVERAGE = dg.AssetKey(["lake", "coverage"])
+CATALOG = (SQL_VIEWS, COVERAGE)
+"""Assets over all datasets, without trade dates."""
 
 
 def asset_key(symbol: str, dataset: str) -> dg.AssetKey:

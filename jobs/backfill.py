@@ -98,6 +98,11 @@ class AssetReport:
         return [day for day in self.planned if day.state is DayState.BLOCKED]
 
     @property
+    def not_recorded(self) -> list[PlannedDay]:
+        """Return the days before the recording of their source began; they count as MISSING and are no failures."""
+        return [day for day in self.planned if day.state is DayState.NOT_RECORDED]
+
+    @property
     def notes(self) -> list[PlannedDay]:
         """Return the days that stay as they are for a reason that people should know."""
         return [day for day in self.planned if day.state is DayState.CURRENT and day.why]
@@ -108,12 +113,13 @@ class AssetReport:
         return [result for result in self.results if not result.outcome.is_materialized]
 
     def counts(self) -> dict[Outcome, int]:
-        """Count days by outcome; days that were current count as SKIP, days not open yet as PENDING."""
+        """Count days by outcome; current days count as SKIP, days not open yet as PENDING, days not recorded as MISSING."""
         counts = dict.fromkeys(Outcome, 0)
         for result in self.results:
             counts[result.outcome] += 1
         counts[Outcome.SKIP] += sum(day.state is DayState.CURRENT for day in self.planned)
         counts[Outcome.PENDING] += sum(day.state is DayState.NOT_OPEN for day in self.planned)
+        counts[Outcome.MISSING] += len(self.not_recorded)
         return counts
 
 
@@ -142,10 +148,10 @@ class Backfill:
     def plan(self, request: BackfillRequest) -> list[AssetReport]:
         """Say what a run would do, without doing anything."""
         _refuse_impossible(request)
-        reports = []
+        reports: list[AssetReport] = []
         will_run: set[tuple[dg.AssetKey, date]] = set()
         for key in self._dated(request):
-            report = AssetReport(key, self._plan_asset(key, request))
+            report = AssetReport(key, self._plan_asset(key, request, reports))
             for index, day in enumerate(report.planned):
                 changed = next((p for p in self._upstream(key) if (p, day.trade_date) in will_run), None)
                 if changed is not None and day.state is DayState.CURRENT:
@@ -173,14 +179,18 @@ class Backfill:
         if ended:
             self._workbench.lake.remove_stale_temporaries()
         wrote = False
+        reports: list[AssetReport] = []
         with self._claimed(request), InterruptWatch() as watch:
             try:
                 for key in self._dated(request):
-                    report = self._run_asset(key, request, watch)
+                    report = self._run_asset(key, request, watch, reports)
+                    reports.append(report)
                     wrote = wrote or any(result.outcome is not Outcome.SKIP for result in report.results)
                     yield report
-                if asset_keys.SQL_VIEWS in request.keys:
-                    yield self._run_views(needed=wrote or request.mode is Mode.FORCE)
+                for key in asset_keys.CATALOG:
+                    if key in request.keys:
+                        asked_for_alone = not self._dated(request)
+                        yield self._run_catalog(key, needed=wrote or asked_for_alone or request.mode is Mode.FORCE)
             except KeyboardInterrupt:
                 end_runs_of(self._instance, ProcessIdentity.current())
                 raise
@@ -205,13 +215,22 @@ class Backfill:
         later = [day for day in trade_dates_between(request.first, request.last) if day > runnable]
         return days, [PlannedDay(day, DayState.NOT_OPEN, "its session has not opened yet") for day in later]
 
-    def _plan_asset(self, key: dg.AssetKey, request: BackfillRequest) -> list[PlannedDay]:
+    def _plan_asset(
+        self, key: dg.AssetKey, request: BackfillRequest, before: Sequence[AssetReport]
+    ) -> list[PlannedDay]:
+        """Plan the days of an asset; ``before`` are the reports of the assets that come earlier."""
         days, later = self._days(key, request)
-        return [*plan_days(key, self._workbench, self._instance, days, request.mode), *later]
+        planned = plan_days(key, self._workbench, self._instance, days, request.mode)
+        upstream = self._upstream(key)
+        # What is made from a day that nobody recorded is not recorded either.
+        absent = {day.trade_date: day for one in before if one.key in upstream for day in one.not_recorded}
+        return [absent.get(day.trade_date, day) if day.state is DayState.MISSING else day for day in planned] + later
 
-    def _run_asset(self, key: dg.AssetKey, request: BackfillRequest, watch: InterruptWatch) -> AssetReport:
+    def _run_asset(
+        self, key: dg.AssetKey, request: BackfillRequest, watch: InterruptWatch, before: Sequence[AssetReport]
+    ) -> AssetReport:
         started = time.perf_counter()
-        report = AssetReport(key, self._plan_asset(key, request))
+        report = AssetReport(key, self._plan_asset(key, request, before))
         to_run = [day.trade_date for day in report.planned if day.is_to_run]
         blocked = blocked_days(to_run, self._upstream(key), self._workbench, self._instance)
         report.planned = [
@@ -238,15 +257,15 @@ class Backfill:
         report.seconds = time.perf_counter() - started
         return report
 
-    def _run_views(self, *, needed: bool) -> AssetReport:
+    def _run_catalog(self, key: dg.AssetKey, *, needed: bool) -> AssetReport:
         started = time.perf_counter()
-        report = AssetReport(asset_keys.SQL_VIEWS)
+        report = AssetReport(key)
         if (
             needed
-            or not self._catalog.is_file()
-            or self._instance.get_latest_materialization_event(asset_keys.SQL_VIEWS) is None
+            or (key == asset_keys.SQL_VIEWS and not self._catalog.is_file())
+            or self._instance.get_latest_materialization_event(key) is None
         ):
-            self._execute(asset_keys.SQL_VIEWS, None, {})
+            self._execute(key, None, {})
         report.seconds = time.perf_counter() - started
         return report
 

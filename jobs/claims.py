@@ -11,11 +11,10 @@ import fcntl
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -23,7 +22,7 @@ import dagster as dg
 from trading_platform.process import ProcessIdentity
 
 from .dead_runs import UNFINISHED
-from .ranges import TAG_PARTITION, TAG_RANGE_END, TAG_RANGE_START, trade_dates_between
+from .ranges import days_of_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,26 @@ def claim(folder: Path, partitions: Iterable[str]) -> Iterator[Claim | None]:
             os.close(held)
 
 
+def claimed_partitions(folder: Path) -> frozenset[str]:
+    """Return the partitions that living processes have claimed, as names from ``partition_name``."""
+    if not folder.is_dir():
+        return frozenset()
+    with (folder / "guard.lock").open("a") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        return frozenset().union(*(other.partitions for other in _living(folder)))
+
+
+def remove_dead_claims(folder: Path) -> int:
+    """Delete claims whose process is gone and return how many there were; the next claim would do it too."""
+    guard_path = folder / "guard.lock"
+    if not guard_path.is_file():
+        return 0
+    with guard_path.open("a") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        before = len(list(folder.glob("*.claim")))
+        return before - sum(1 for _ in _living(folder))
+
+
 def claim_of_runs(
     instance: dg.DagsterInstance,
     partitions: AbstractSet[str],
@@ -88,19 +107,11 @@ def claim_of_runs(
             continue
         keys = run.asset_selection or assets_of_job(run.job_name)
         held = frozenset(
-            partition_name(key.to_user_string(), day.isoformat()) for key in keys for day in _days_of(run.tags)
+            partition_name(key.to_user_string(), day.isoformat()) for key in keys for day in days_of_run(run.tags)
         )
         if process != ProcessIdentity.current() and held & partitions:
             return Claim(f"run {run.run_id[:8]}, {process}", held)
     return None
-
-
-def _days_of(tags: Mapping[str, str]) -> list[date]:
-    first = tags.get(TAG_RANGE_START) or tags.get(TAG_PARTITION)
-    last = tags.get(TAG_RANGE_END) or tags.get(TAG_PARTITION)
-    if first is None or last is None:
-        return []
-    return trade_dates_between(date.fromisoformat(first), date.fromisoformat(last))
 
 
 def _hold(path: Path, partitions: frozenset[str]) -> int:

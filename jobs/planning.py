@@ -17,7 +17,7 @@ from assets.builders import Workbench, builder_for
 from assets.metadata import is_done
 from trading_platform.clock import SystemClock
 from trading_platform.errors import LakeError, PlatformError
-from trading_platform.lake.building import DayBuilder, Outcome, fingerprint_of
+from trading_platform.lake.building import DayBuilder, Outcome, RecordedSource, fingerprint_of
 from trading_platform.lake.reader import is_intact
 from trading_platform.sessions import calendar_for
 
@@ -32,6 +32,8 @@ class DayState(StrEnum):
     FORCED = "forced"
     UNREADABLE = "unreadable"
     NOT_OPEN = "not open"
+    NOT_RECORDED = "not recorded"
+    REFRESH_FAILED = "refresh failed"
     BLOCKED = "blocked"
 
 
@@ -44,7 +46,16 @@ class Mode(StrEnum):
     VERIFY = "verify"
 
 
-TO_RUN = frozenset({DayState.MISSING, DayState.PARTIAL, DayState.STALE, DayState.FORCED, DayState.UNREADABLE})
+TO_RUN = frozenset(
+    {
+        DayState.MISSING,
+        DayState.PARTIAL,
+        DayState.STALE,
+        DayState.FORCED,
+        DayState.UNREADABLE,
+        DayState.REFRESH_FAILED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +97,47 @@ def plan_days(
     known = [day for day in days if day.isoformat() in materialized]
     builder = builder_for(key, workbench)
     finished = _finished(key, builder, workbench, instance, known) if mode is not Mode.MISSING_ONLY else {}
+    failed = _failed_since(key, instance, known) if mode is not Mode.MISSING_ONLY else frozenset()
     planned: list[PlannedDay] = []
     for day in days:
         if day.isoformat() not in materialized:
-            planned.append(PlannedDay(day, DayState.MISSING, "no materialization"))
+            planned.append(_first_time(builder, day))
         elif mode is Mode.MISSING_ONLY:
             planned.append(PlannedDay(day, DayState.CURRENT))
         elif not finished.get(day.isoformat(), False):
             planned.append(PlannedDay(day, DayState.PARTIAL, "made before its session had ended"))
         else:
-            planned.append(_judge(builder, workbench, day, verify=mode is Mode.VERIFY))
+            judged = _judge(builder, workbench, day, verify=mode is Mode.VERIFY)
+            if day in failed and judged == PlannedDay(day, DayState.CURRENT):
+                # The source is again what it was: a run stores nothing, and its event says so wherever the failure is shown.
+                judged = PlannedDay(
+                    day, DayState.REFRESH_FAILED, "its last refresh failed, and its source is good again"
+                )
+            planned.append(judged)
     return planned
+
+
+def unfinished_days(
+    key: dg.AssetKey, workbench: Workbench, instance: dg.DagsterInstance, days: Sequence[date]
+) -> dict[date, DayState]:
+    """Return the days that were never made (MISSING) or before their session had ended (PARTIAL), without comparing any source."""
+    materialized = instance.get_materialized_partitions(key)
+    known = [day for day in days if day.isoformat() in materialized]
+    finished = _finished(key, builder_for(key, workbench), workbench, instance, known)
+    states = {day: DayState.PARTIAL for day in known if not finished.get(day.isoformat(), False)}
+    return states | {day: DayState.MISSING for day in days if day.isoformat() not in materialized}
+
+
+def _failed_since(key: dg.AssetKey, instance: dg.DagsterInstance, days: Sequence[date]) -> frozenset[date]:
+    """Return the materialized days whose latest event is a failed attempt (days that fail leave an observation)."""
+    names = {day.isoformat() for day in days}
+    if not names:
+        return frozenset()
+    observed = instance.get_latest_storage_id_by_partition(key, dg.DagsterEventType.ASSET_OBSERVATION, names)
+    if not observed:
+        return frozenset()
+    made = instance.get_latest_storage_id_by_partition(key, dg.DagsterEventType.ASSET_MATERIALIZATION, set(observed))
+    return frozenset(date.fromisoformat(name) for name, number in observed.items() if number > made.get(name, -1))
 
 
 def blocked_days(
@@ -120,6 +161,13 @@ def _unusable(workbench: Workbench, key: dg.AssetKey, day: date) -> str | None:
         return None if workbench.lake.footer(dataset, symbol, day) is not None else "has no file"
     except LakeError as error:
         return f"cannot be read: {error.code}"
+
+
+def _first_time(builder: DayBuilder, day: date) -> PlannedDay:
+    why = builder.not_recorded(day) if isinstance(builder, RecordedSource) else None
+    if why is not None:
+        return PlannedDay(day, DayState.NOT_RECORDED, why)
+    return PlannedDay(day, DayState.MISSING, "no materialization")
 
 
 def _judge(builder: DayBuilder, workbench: Workbench, day: date, *, verify: bool) -> PlannedDay:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 
 TAG_RANGE_START = "dagster/asset_partition_range_start"
@@ -14,6 +14,15 @@ def trade_dates_between(first: date, last: date) -> list[date]:
     """Return the days from first to last, both included, that can be trade dates: all but weekends."""
     days = (date.fromordinal(n) for n in range(first.toordinal(), last.toordinal() + 1))
     return [day for day in days if day.weekday() < 5]
+
+
+def days_of_run(tags: Mapping[str, str]) -> list[date]:
+    """Return the trade dates that a run is about, by its tags; none for a run without partitions."""
+    first = tags.get(TAG_RANGE_START) or tags.get(TAG_PARTITION)
+    last = tags.get(TAG_RANGE_END) or tags.get(TAG_PARTITION)
+    if first is None or last is None:
+        return []
+    return trade_dates_between(date.fromisoformat(first), date.fromisoformat(last))
 
 
 def first_of_last(last: date, number: int) -> date:

@@ -18,6 +18,7 @@ def select_assets(defs: dg.Definitions, wanted: Sequence[str]) -> list[dg.AssetK
     Args:
         defs: the assembled platform.
         wanted: keys (``MNQ/ticks``), patterns (``MNQ/*``) or Dagster selection syntax (``key:"MNQ/*"``, ``+MNQ/bars_1m``); none means all.
+            Keys and patterns that match nothing as written may differ in capitals (``mnq/ticks``), if that leaves no doubt.
 
     Returns:
         Keys in topological order, each once.
@@ -45,11 +46,18 @@ def select_assets(defs: dg.Definitions, wanted: Sequence[str]) -> list[dg.AssetK
     return [key for key in ordered if key in chosen]
 
 
+def _in_other_capitals(text: str, names: dict[str, dg.AssetKey]) -> set[dg.AssetKey]:
+    """Match without regard to capitals; nothing if two names differ in capitals alone, because then one of them is meant."""
+    found = {name for name in names if fnmatch.fnmatchcase(name.casefold(), text.casefold())}
+    return {names[name] for name in found} if len({name.casefold() for name in found}) == len(found) else set()
+
+
 def _resolve(text: str, names: dict[str, dg.AssetKey], graph: object) -> set[dg.AssetKey]:
     if text in names:
         return {names[text]}
     if not any(mark in text for mark in ':"+()'):
-        return {key for name, key in names.items() if fnmatch.fnmatchcase(name, text)}
+        found = {key for name, key in names.items() if fnmatch.fnmatchcase(name, text)}
+        return found or _in_other_capitals(text, names)
     try:
         selected: Iterable[dg.AssetKey] = AssetSelection.from_string(text).resolve(graph)  # type: ignore[arg-type]  # graph is a BaseAssetGraph
     except dg.DagsterError as error:

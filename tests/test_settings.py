@@ -158,3 +158,11 @@ def test_u6_an_empty_variable_counts_as_not_set(tmp_path: Path, monkeypatch: pyt
 def test_u5_next_commands_survive_a_shell() -> None:
     assert command("tp", "backfill", "MNQ/*", "--day", date(2025, 3, 14)) == "tp backfill 'MNQ/*' --day 2025-03-14"
     assert command("tp", "init", "--home", Path("/my home")) == "tp init --home '/my home'"
+
+
+def test_u6_misspelt_names_in_dotenv_are_named_like_those_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("TP_SIERA_DIR=/data\ntp_hom=x\ntp_log_level=INFO\nOTHER=1\n")
+    monkeypatch.setenv("TP_LOGLEVEL", "INFO")
+    assert unknown_settings() == ("TP_LOGLEVEL", "TP_SIERA_DIR", "tp_hom")

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .errors import ConfigurationError, command
 
 PREFIX = "TP_"
+DOTENV = ".env"
 HOME_FOLDER = ".tp"
 _MARKER = "home.json"
 
@@ -44,7 +46,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix=PREFIX, env_file=DOTENV, env_ignore_empty=True, extra="ignore", frozen=True
     )
 
     home: Path | None = Field(
@@ -62,6 +64,14 @@ class Settings(BaseSettings):
         default=300,
         ge=30,
         description="Shortest time between two refreshes of a trade date whose session is still open, seconds",
+    )
+    watch_interval_s: int = Field(
+        default=30, ge=1, description="Shortest time between two looks at the source files, seconds"
+    )
+    retry_pause_s: int = Field(
+        default=60,
+        ge=1,
+        description="Pause before a failed day of a changed file is tried again, seconds; the third try waits 5 times as long",
     )
 
     @field_validator("home", "sierra_dir")
@@ -147,11 +157,22 @@ def load_settings(**overrides: Any) -> Settings:
         ) from error
 
 
+def dotenv_of(folder: Path | None = None) -> dict[str, str]:
+    """Return what the file ``.env`` of a folder (None for the working directory) sets; empty if there is none."""
+    path = (Path() if folder is None else folder) / DOTENV
+    return {name: value or "" for name, value in dotenv_values(path).items()} if path.is_file() else {}
+
+
 def unknown_settings(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Return the TP_ variables that no setting reads, which are mostly misspelt ones."""
-    names = os.environ if environment is None else environment
+    """Return the TP_ names that no setting reads, which are mostly misspelt ones.
+
+    Args:
+        environment: names to look at; None for those of this process and of ``.env``.
+    """
+    names = {**dotenv_of(), **os.environ} if environment is None else environment
     known = {PREFIX + field.upper() for field in Settings.model_fields}
-    return tuple(sorted(name for name in names if name.startswith(PREFIX) and name not in known))
+    # As the settings model reads them: in capitals or not.
+    return tuple(sorted(name for name in names if name.upper().startswith(PREFIX) and name.upper() not in known))
 
 
 def find_home(settings: Settings | None = None, working_directory: Path | None = None) -> Home:

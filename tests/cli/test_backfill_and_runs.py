@@ -53,6 +53,8 @@ def test_u2_backfill_dry_run_says_what_would_run(demo: Demo) -> None:
         "MNQ/ticks": "forced",
         "MNQ/bars_1m": "forced",
         "MNQ/bars_1s": "forced",
+        "MNQ/depth_events": "forced",
+        "MNQ/depth_metrics": "forced",
     }
     assert listing(demo.home / "lake") == before
 

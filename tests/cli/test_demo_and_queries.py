@@ -25,7 +25,8 @@ LAST = DATES[1].isoformat()
 def test_u1_demo_runs_the_whole_graph_and_shows_it(demo: Demo) -> None:
     assert demo.called.code == 0, demo.called.err
     assert "SYNTHETIC DATA" in demo.called.out
-    assert "SUMMARY WRITE=12 SKIP=0 EMPTY=0 CLOSED=6 " in demo.called.out
+    # Three datasets of ticks on two open dates, two of market depth on three dates, each for two instruments.
+    assert "SUMMARY WRITE=24 SKIP=0 EMPTY=0 CLOSED=6 " in demo.called.out
     for title in ("daily bars per symbol", "busiest minutes", "buy minus sell volume"):
         assert title in demo.called.out
     assert f"make ui   or: TP_HOME={demo.home} tp ui" in demo.called.out

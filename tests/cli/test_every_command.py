@@ -14,11 +14,14 @@ from trading_platform.cli.app import app
 # Commands that only print, so there is nothing that --dry-run could spare.
 READ_ONLY = {
     "config",
+    "depth book",
+    "doctor",
     "instruments list",
     "instruments show",
     "rolls show",
     "sierra inspect",
     "sql",
+    "status",
     "ui",
 }
 
@@ -44,10 +47,13 @@ def test_u2_the_documented_commands_exist() -> None:
         "backfill",
         "demo",
         "export bars",
+        "forget",
         "import scid",
         "init",
         "instruments activate",
         "instruments set",
+        "rolls build",
+        "rolls gaps",
         "runs",
     }
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
+import sys
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from trading_platform.clock import FixedClock
+from trading_platform.errors import SourceError
+from trading_platform.instruments import Contract, load_registry
 from trading_platform.settings import create_home, open_home
+from trading_platform.sierra import SierraArchive, usual_folders
 from trading_platform.simulation import scid_header
 
 from .conftest import call, listing
@@ -66,7 +72,82 @@ def test_u2_init_dry_run_creates_nothing(elsewhere: Path, data_folder: Path) -> 
 
 def test_u6_init_in_another_folder_says_how_to_reach_it(tmp_path: Path) -> None:
     called = call("init", "--home", tmp_path / "my home", "--instruments", "MNQ", "--json")
-    assert called.json["next"] == f"TP_HOME='{tmp_path / 'my home'}' tp import scid FILE"
+    assert called.json["next"].startswith(f"TP_HOME='{tmp_path / 'my home'}' tp init --sierra-dir ")
+
+
+def test_u5_init_without_data_names_a_folder_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = (tmp_path / "absent", tmp_path / "Sierra Chart" / "Data")
+    monkeypatch.setattr(usual_folders, "usual_folders", lambda: usual)
+    assert call("init", "--instruments", "mnq", "--json").json["next"] == f"tp init --sierra-dir {usual[0]}"
+    usual[1].mkdir(parents=True)
+    named = call("init", "--json").json
+    assert (named["next"], named["active"]) == (f"tp init --sierra-dir '{usual[1]}'", ["MNQ"])
+    assert call("init", "--sierra-dir", usual[1], "--json").json["next"] == "tp doctor"
+    (usual[1] / "download.scid").write_bytes(b"")
+    assert call("init", "--json").json["next"] == f"tp sierra inspect '{usual[1] / 'download.scid'}'"
+
+
+def test_u5_a_missing_archive_names_a_folder_too_e211(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usual_folders, "usual_folders", lambda: (tmp_path / "Data",))
+    archive = SierraArchive(None, None, load_registry())
+    with pytest.raises(SourceError) as raised:
+        archive.file_for(Contract.parse("MNQM25"))
+    assert (raised.value.code, raised.value.next_command) == ("E211", f"tp init --sierra-dir {tmp_path / 'Data'}")
+
+
+def test_u6_symbols_may_be_written_small(real_home: Path) -> None:
+    assert call("instruments", "activate", "es", home=real_home).code == 0
+    assert tomllib.loads((real_home / "instruments.toml").read_text())["active"] == ["MNQ", "ES"]
+    assert call("instruments", "show", "mnq", "--json", home=real_home).json["symbol"] == "MNQ"
+    shown = call("rolls", "show", "mnq", "--from", "2025-03-10", "--to", "2025-03-21", "--json", home=real_home)
+    assert [row["contract"] for row in shown.json] == ["MNQH25", "MNQM25"]
+    called = call("instruments", "set", "mnq", "--price-scale", "0.01", "--dry-run", home=real_home)
+    assert "[instruments.MNQ" in called.out
+
+
+def test_u5_a_home_that_cannot_be_written_is_e616_and_no_traceback(real_home: Path) -> None:
+    (real_home / "dagster").rmdir()
+    (real_home / "dagster").write_text("a file where the folder should be")
+    called = call("runs", home=real_home)
+    assert called.error is not None
+    assert (called.code, called.error.code, called.error.next_command) == (1, "E616", "tp doctor")
+
+
+@pytest.mark.slow
+def test_u5_a_full_disk_is_e616_and_no_traceback(real_home: Path) -> None:
+    program = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
+        "from trading_platform.cli import main; main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "runs"],
+        env={**os.environ, "TP_HOME": str(real_home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("E616 ")
+    assert "Traceback" not in done.stderr
+
+
+def test_u5_instruments_that_cannot_be_written_are_e617(real_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (real_home / "instruments.toml").read_bytes()
+
+    def refuse(path: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    called = call("instruments", "activate", "ES", home=real_home)
+    assert called.error is not None
+    assert (called.code, called.error.code) == (1, "E617")
+    assert (real_home / "instruments.toml").read_bytes() == before
+
+
+def test_u6_a_misspelt_name_in_dotenv_is_warned_of(real_home: Path, elsewhere: Path) -> None:
+    (elsewhere / ".env").write_text("TP_SIERA_DIR=/data\n")
+    assert "warning: TP_SIERA_DIR is set" in call("runs", home=real_home).err
 
 
 def test_u5_init_with_a_missing_data_folder_is_e163_and_creates_nothing(elsewhere: Path, tmp_path: Path) -> None:
@@ -106,7 +187,7 @@ def test_u6_config_tells_value_and_origin(
     called = call("config", "--json", home=real_home)
     assert called.code == 0
     origins = {row["setting"]: (row["value"], row["from"]) for row in called.json["settings"]}
-    assert origins == {
+    assert {name: origins[name] for name in ("TP_HOME", "TP_SIERRA_DIR", "TP_LOG_LEVEL")} == {
         "TP_HOME": (str(real_home), "environment"),
         "TP_SIERRA_DIR": (str(tmp_path), ".env"),
         "TP_LOG_LEVEL": ("ERROR", "environment"),

@@ -128,6 +128,21 @@ def test_t4_a_file_without_records_is_no_error(fresh_home: Path, tmp_path: Path)
     assert "no trade of an open trade date" in called.out
 
 
+def test_t1_a_contract_that_is_never_in_front_imports_nothing_and_ends_with_3(
+    fresh_home: Path, source: Callable[..., Path]
+) -> None:
+    (fresh_home / "rolls.csv").write_text("root,contract,first_trade_date\nMNQ,MNQM25,2025-06-02\n")
+    file = source("MNQM25")
+    called = call("import", "scid", file, "--json", home=fresh_home)
+    assert (called.code, called.json["files"][0]["trade_dates"], called.json["assets"]) == (3, [], [])
+    called = call("import", "scid", file, home=fresh_home)
+    assert called.code == 3
+    assert "nothing was imported" in called.err
+    assert "next: tp rolls show MNQ --from 2025-03-14 --to 2025-03-17" in called.err
+    together = call("import", "scid", file, source("MNQH25"), "--dry-run", home=fresh_home)
+    assert together.code == 0, together.err
+
+
 def test_t1_the_real_sample_imports_on_a_fresh_home(fresh_home: Path, shared_data: Path) -> None:
     sample = shared_data / "sierra" / "real_sample.scid"
     assert call("import", "scid", sample, "--contract", "ESH23", home=fresh_home).code == 0

@@ -9,28 +9,46 @@ import pytest
 
 from trading_platform.bars import BarsBuilder
 from trading_platform.clock import FixedClock
+from trading_platform.depth import DepthMetricsBuilder
 from trading_platform.instruments import load_registry, load_roll_table
+from trading_platform.instruments.roll_gaps import GAPS_NAME
 from trading_platform.lake import DayBuilder, LocalLake, build_day
 from trading_platform.sessions import calendar_for
 from trading_platform.settings import Home, create_home
 from trading_platform.sierra import SierraArchive, TicksBuilder
+from trading_platform.sierra.depth import DepthArchive, DepthEventsBuilder
 from trading_platform.simulation import write_demo_archive
 
 # Days of the demo too, so that a reader who has run it gets rows from the same snippets.
 DATES = (date(2025, 3, 14), date(2025, 3, 17))
+DEPTH_DATE = date(2025, 3, 12)
+# Gaps as `tp rolls gaps --write` leaves them; the snippets need one to adjust with, whatever its size.
+GAPS = """root,from_contract,to_contract,first_trade_date,from_price,to_price,measured_at,apart_us
+ES,ESH25,ESM25,2025-03-17,5885.0,5937.5,2025-03-14T20:58:51.000000+00:00,400000
+MNQ,MNQH25,MNQM25,2025-03-17,20618.0,20803.0,2025-03-14T20:58:25.091000+00:00,276998
+"""
 
 
 @pytest.fixture(scope="session")
 def small_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Return a home with ticks and bars of ES and MNQ on the two days around the roll."""
+    """Return a home with ticks and bars of ES and MNQ on the two days around the roll, and one day of market depth."""
     folder = tmp_path_factory.mktemp("docs") / "home"
     home = create_home(folder, sierra_dir=folder / "sierra", demo=True)
     home.instruments_toml.write_text('active = ["ES", "MNQ"]\n', encoding="utf-8")
     registry = load_registry(home.instruments_toml)
     rolls = load_roll_table(registry, None)
-    write_demo_archive(folder / "sierra", registry, rolls, trade_dates=DATES, ticks_per_full_day=600)
+    write_demo_archive(
+        folder / "sierra",
+        registry,
+        rolls,
+        trade_dates=DATES,
+        depth_dates=(DEPTH_DATE,),
+        ticks_per_full_day=600,
+        depth_events_per_utc_day=600,
+    )
+    (home.path / GAPS_NAME).write_text(GAPS, encoding="utf-8")
     lake, clock = LocalLake(home.lake_dir), FixedClock(datetime(2025, 6, 1, tzinfo=UTC))
-    archive = SierraArchive(folder / "sierra", None, registry)
+    archive, depth = SierraArchive(folder / "sierra", None, registry), DepthArchive(folder / "sierra", registry)
     for instrument in registry.active:
         calendar = calendar_for(instrument.calendar)
         builders: list[DayBuilder] = [
@@ -38,10 +56,14 @@ def small_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
             BarsBuilder(instrument, lake, calendar, "1s", clock),
             BarsBuilder(instrument, lake, calendar, "1m", clock),
         ]
-        for builder in builders:
-            for day in DATES:
-                result = build_day(builder, day, lake)
-                assert result.rows > 0, result.error
+        books: list[DayBuilder] = [
+            DepthEventsBuilder(instrument, lake, depth, rolls, calendar, clock),
+            DepthMetricsBuilder(instrument, lake, calendar, clock),
+        ]
+        work = [(builder, day) for builder in builders for day in DATES] + [(builder, DEPTH_DATE) for builder in books]
+        for builder, day in work:
+            result = build_day(builder, day, lake)
+            assert result.rows > 0, result.error
     return home
 
 

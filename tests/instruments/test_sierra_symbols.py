@@ -106,10 +106,14 @@ def test_s2_contracts_order_by_delivery_month() -> None:
     assert Contract.parse("ESZ25").expiry_month == date(2025, 12, 1)
 
 
-@pytest.mark.parametrize("text", ["", "ES", "ESZ5", "ESA25", "esz25", "ESZ25 ", "TOOLONGZ25"])
+@pytest.mark.parametrize("text", ["", "ES", "ESZ5", "ESA25", "ESZ25 ", "TOOLONGZ25"])
 def test_s2_text_that_is_no_contract_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="E126 not a futures contract"):
         Contract.parse(text)
+
+
+def test_s2_lower_case_letters_name_the_same_contract() -> None:
+    assert Contract.parse("esz25") == Contract.parse("ESZ25")
 
 
 def test_s2_impossible_contract_is_refused() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from trading_platform import lake as lake_package
-from trading_platform.errors import LakeError
+from trading_platform.errors import ConfigurationError, LakeError
 from trading_platform.lake import LocalLake, reader
 
 from .samples import DAY, store, tick_frame, tick_table
@@ -38,6 +38,21 @@ def test_u3_range_includes_both_ends_and_asks_for_no_weekend(lake):
     frame = lake.read("ticks", "MNQ", (FRIDAY, MONDAY))
     assert frame.group_by("trade_date", maintain_order=True).len().rows() == [(FRIDAY, 3), (MONDAY, 4)]
     assert_frame_equal(lake.scan("ticks", "MNQ", (FRIDAY, MONDAY)).collect(), frame)
+
+
+def test_u3_days_can_be_written_as_text(lake):
+    assert_frame_equal(lake.read("ticks", "MNQ", "2025-09-05"), lake.read("ticks", "MNQ", FRIDAY))
+    both = lake.read("ticks", "MNQ", (FRIDAY, MONDAY))
+    assert_frame_equal(lake.read("ticks", "MNQ", ("2025-09-05", "2025-09-08")), both)
+    assert_frame_equal(lake.scan("ticks", "MNQ", ("2025-09-05", MONDAY)).collect(), both)
+
+
+@pytest.mark.parametrize("day", ["05.09.2025", "", datetime(2025, 9, 5, tzinfo=UTC), 20250905])
+def test_u3_what_is_no_trade_date_is_e108(lake, day):
+    with pytest.raises(ConfigurationError) as caught:
+        lake.read("ticks", "MNQ", day)
+    assert caught.value.code == "E108"
+    assert repr(day) in caught.value.what
 
 
 def test_u3_chosen_columns_come_in_the_order_asked_for(lake):

@@ -22,6 +22,7 @@ from trading_platform.simulation import write_demo_archive
 
 FIVE_DAYS = tuple(date(2025, 3, day) for day in (10, 11, 12, 13, 14))
 TICKS_PER_DAY = 600
+DEPTH_EVENTS_PER_DAY = 600
 
 
 @dataclass
@@ -81,6 +82,8 @@ def make_home(folder: Path, days: Sequence[date] = FIVE_DAYS, active: Sequence[s
         load_roll_table(registry, None),
         trade_dates=days,
         ticks_per_full_day=TICKS_PER_DAY,
+        depth_dates=days,
+        depth_events_per_utc_day=DEPTH_EVENTS_PER_DAY,
     )
     return home
 

@@ -32,7 +32,8 @@ LAUNCH = """mutation Launch($p: LaunchBackfillParams!) { launchPartitionBackfill
 AGAIN = """mutation Again($p: ReexecutionParams!) { reexecutePartitionBackfill(reexecutionParams: $p) { __typename
   ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 STATE = """query State($b: String!) { partitionBackfillOrError(backfillId: $b) { ... on PartitionBackfill { status numPartitions } } }"""
-DATASETS = ("ticks", "bars_1s", "bars_1m")
+DATASETS = ("ticks", "bars_1s", "bars_1m", "depth_events", "depth_metrics")
+FROM_TICKS = DATASETS[:3]
 DAYS = [day.isoformat() for day in FIVE_DAYS]
 
 
@@ -87,7 +88,7 @@ def by_command_line(folder: Path, time_zone: str) -> dict[str, str]:
     environment = {**os.environ, "TP_HOME": str(home.path), "TZ": time_zone}
     done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "SUMMARY WRITE=15 " in done.stdout
+    assert "SUMMARY WRITE=25 " in done.stdout
     return lake_hashes(home.lake_dir)
 
 
@@ -113,7 +114,7 @@ def test_p3_three_ways_and_two_time_zones_give_the_same_bytes(
     _, status = backfill.launch("MNQ")
     assert status == "COMPLETED_SUCCESS"
     hashes = {name: sha256 for name, sha256 in lake_hashes(web_home.lake_dir).items() if "symbol=MNQ" in name}
-    assert len(hashes) == 15
+    assert len(hashes) == 25
     assert by_command_line(tmp_path / "new_york", "America/New_York") == hashes
     assert by_command_line(tmp_path / "tokyo", "Asia/Tokyo") == hashes
     assert by_materialize(tmp_path / "materialize") == hashes
@@ -132,7 +133,7 @@ def test_p2_one_reexecution_completes_the_good_days_while_the_bad_day_stays_bad(
     assert instance.get_materialized_partitions(dg.AssetKey(["ES", "ticks"])) == good
     _, status = backfill.again(backfill_id)
     assert status == "COMPLETED_FAILED"
-    for dataset in DATASETS:
+    for dataset in FROM_TICKS:
         assert instance.get_materialized_partitions(dg.AssetKey(["ES", dataset])) == good, dataset
 
 
@@ -154,7 +155,8 @@ def test_p11_full_graph_in_a_temporary_lake_with_replaced_resources(tmp_path: Pa
     assert done.success
     assert not list(home.lake_dir.rglob("*.parquet"))
     assert sorted(lake_hashes(elsewhere)) == [
-        f"{dataset}/symbol=MNQ/date=2025-03-14/part-0.parquet" for dataset in ("bars_1m", "bars_1s", "ticks")
+        f"{dataset}/symbol=MNQ/date=2025-03-14/part-0.parquet"
+        for dataset in ("bars_1m", "bars_1s", "depth_events", "depth_metrics", "ticks")
     ]
     events = done.asset_materializations_for_node("MNQ__ticks")
     assert events[-1].metadata["complete"].value is False

@@ -34,15 +34,20 @@ def test_p1_graph_of_two_futures_and_an_index(defs: dg.Definitions) -> None:
         key.to_user_string(): sorted(parent.to_user_string() for parent in graph.get(key).parent_keys)
         for key in graph.get_all_asset_keys()
     }
-    assert parents == {
-        "ES/ticks": [],
-        "ES/bars_1s": ["ES/ticks"],
-        "ES/bars_1m": ["ES/ticks"],
-        "MNQ/ticks": [],
-        "MNQ/bars_1s": ["MNQ/ticks"],
-        "MNQ/bars_1m": ["MNQ/ticks"],
-        "lake/sql_views": ["ES/bars_1m", "ES/bars_1s", "ES/ticks", "MNQ/bars_1m", "MNQ/bars_1s", "MNQ/ticks"],
+    futures = {
+        f"{root}/{dataset}": [f"{root}/{parent}"] if parent else []
+        for root in ("ES", "MNQ")
+        for dataset, parent in (
+            ("ticks", ""),
+            ("bars_1s", "ticks"),
+            ("bars_1m", "ticks"),
+            ("depth_events", ""),
+            ("depth_metrics", "depth_events"),
+        )
     }
+    catalog = {"lake/sql_views", "lake/coverage"}
+    assert {name: found for name, found in parents.items() if name not in catalog} == futures
+    assert all(parents[name] == sorted(futures) for name in catalog)
 
 
 def test_p1_every_asset_explains_itself(defs: dg.Definitions) -> None:
@@ -56,7 +61,7 @@ def test_p1_every_asset_explains_itself(defs: dg.Definitions) -> None:
         assert all(column.description for column in columns), key
         assert node.owners == ["team:market-data"], key
         assert node.kinds, key
-        assert node.group_name in {"ticks", "bars", "catalog"}, key
+        assert node.group_name in {"ticks", "depth", "bars", "catalog"}, key
         assert node.tags["stage"] == node.group_name, key
         assert node.code_version, key
 
@@ -89,7 +94,7 @@ def test_p5_every_builder_check_is_published(small_platform: SmallPlatform) -> N
             continue
         ran = {check.name for result in report.results for check in result.checks}
         assert ran
-        assert published[name] == ran | {"stored_facts_unchanged"}, name
+        assert published[name] == ran | {"stored_facts_unchanged", "fresh_by_calendar"}, name
 
 
 @pytest.mark.slow

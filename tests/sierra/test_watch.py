@@ -277,7 +277,13 @@ def test_t2_change_concerns_exactly_these_days(
     expected: dict[date, bool],
 ) -> None:
     before = None if file is None else file_until(*file)
-    assert concerned_days(kind, before, WEEK, WEEK[1], set(materialized)) == expected
+    assert concerned_days(kind, before, WEEK, (WEEK[1], WEEK[4]), set(materialized)) == expected
+
+
+def test_t2_days_beyond_the_latest_record_are_not_wanted() -> None:
+    before = file_until(WEEK[1], WEEK[1])
+    assert concerned_days(ChangeKind.APPENDED, before, WEEK, (WEEK[0], WEEK[2]), set()) == {WEEK[2]: True}
+    assert concerned_days(ChangeKind.TRUNCATED, before, WEEK, None, {WEEK[0]}) == {WEEK[0]: False}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import os
 import shlex
 from pathlib import Path
 
-from ..errors import ConfigurationError, command
+from ..errors import ConfigurationError, ExecutionError, command
 from ..instruments import Registry, load_registry
 from ..settings import HOME_FOLDER, Home, create_home, find_home, load_settings
 
@@ -85,12 +85,20 @@ def write_instruments(home: Home, text: str) -> None:
 
     Raises:
         ConfigurationError: E12x if the new text is not a valid list of instruments; the present file stays as it is.
+        ExecutionError: E617 if the disk refuses.
     """
     temporary = home.path / f".instruments.{os.getpid()}.toml"
     try:
         temporary.write_text(text, encoding="utf-8")
         load_registry(temporary)
         temporary.replace(home.instruments_toml)
+    except OSError as error:
+        raise ExecutionError(
+            "E617",
+            f"{home.instruments_toml} cannot be written: {error.strerror or error}",
+            "the disk is full or the folder may not be written; the present file is as it was",
+            "tp doctor",
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigurationError, command
+from ..errors import ConfigurationError, ExecutionError, command
 from ..settings import Home, find_home, load_settings, unknown_settings
 from . import console
 
@@ -50,14 +50,24 @@ def locate_home() -> Home:
 
 
 def prepare_dagster_home(home: Home) -> None:
-    """Point DAGSTER_HOME at the home and give it the repository's dagster.yaml."""
-    home.dagster_dir.mkdir(parents=True, exist_ok=True)
+    """Point DAGSTER_HOME at the home and give it the repository's dagster.yaml.
+
+    Raises:
+        ExecutionError: E616 if the disk refuses.
+    """
     wanted = (REPOSITORY / "dagster.yaml").read_bytes()
     target = home.dagster_dir / "dagster.yaml"
-    if not target.is_file() or target.read_bytes() != wanted:
-        temporary = target.with_name(f".dagster.yaml.{os.getpid()}.tmp")
-        temporary.write_bytes(wanted)
-        temporary.replace(target)
+    temporary = target.with_name(f".dagster.yaml.{os.getpid()}.tmp")
+    try:
+        home.dagster_dir.mkdir(parents=True, exist_ok=True)
+        if not target.is_file() or target.read_bytes() != wanted:
+            try:
+                temporary.write_bytes(wanted)
+                temporary.replace(target)
+            finally:
+                temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise _history_unusable(home, error.strerror or str(error)) from error
     os.environ["DAGSTER_HOME"] = str(home.dagster_dir)
     os.environ["TP_HOME"] = str(home.path)
 
@@ -95,12 +105,25 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
 
     prepare_dagster_home(home)
     import dagster as dg
+    from sqlalchemy.exc import DatabaseError
 
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     warnings.filterwarnings("ignore", category=dg.PreviewWarning)
     put_repository_on_path()
-    with dg.DagsterInstance.get() as instance:
-        yield instance
+    try:
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+    except DatabaseError as error:  # also later: the disk may fill up in the middle of a command
+        raise _history_unusable(home, str(error.orig)) from error
+
+
+def _history_unusable(home: Home, reason: str) -> ExecutionError:
+    return ExecutionError(
+        "E616",
+        f"the run history in {home.dagster_dir} cannot be used: {reason}",
+        "the disk is full, the folder may not be written, or a file of it is damaged; partitions that are stored stay intact",
+        "tp doctor",
+    )
 
 
 @contextmanager

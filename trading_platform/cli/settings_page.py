@@ -13,6 +13,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
+from ..instruments.roll_gaps import GAPS_NAME
 from ..settings import LEGACY_NAMES, PREFIX, Home, Settings
 
 _INTRODUCTION = """\
@@ -64,6 +65,11 @@ def _layout(home: Home) -> tuple[tuple[Path, str, str], ...]:
         (_ROOT / "home.json", "marks the folder as a home; the data folder given to `tp init`", "no"),
         (home.instruments_toml, "active instruments and changes to the packaged registry", "no"),
         (home.rolls_csv, "explicit rolls; without it the calendar rule holds", "yes, the rolls of the rule come back"),
+        (
+            home.path / GAPS_NAME,
+            "price gaps at rolls, measured by `tp rolls gaps`; adjusted continuous series need them",
+            "yes, `tp rolls gaps` measures them again",
+        ),
         (home.sources_toml, "files outside the data folder, registered by `tp import scid`", "no"),
         (home.lake_dir, "the data: Parquet files and quarantined rows", "no"),
         (

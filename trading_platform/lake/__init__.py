@@ -24,11 +24,13 @@ from .building import (
     SourceSlice,
     fingerprint_of,
 )
+from .continuous_series import Adjustment
+from .continuous_series import continuous as _continuous
 from .contract import ColumnDoc, DatasetContract
 from .contracts import BARS_1M, BARS_1S, CONTRACTS, TICK_REJECTS, TICKS
 from .footer import Footer, FooterFields
 from .local import Lake, LocalLake
-from .reader import Missing
+from .reader import Day, Missing
 from .stat_cache import StatCache
 from .writer import Committed, PartitionWriter
 
@@ -39,21 +41,53 @@ if TYPE_CHECKING:
 def read(
     dataset: str,
     symbol: str,
-    days: date | tuple[date, date],
+    days: Day | tuple[Day, Day],
     columns: Sequence[str] | None = None,
     missing: Missing = "error",
 ) -> pl.DataFrame:
     """Read from the lake of the current home folder; see :func:`trading_platform.lake.reader.read`.
 
     Example:
-        ``lake.read("ticks", "MNQ", date(2025, 9, 2))``
+        ``lake.read("ticks", "MNQ", "2025-09-02")``
     Raises:
-        ConfigurationError: if there is no home folder.
+        ConfigurationError: if there is no home folder; E108 if a day is no date.
         LakeError: E505 damaged file, E507 day without a file, E508 unknown dataset or column.
     """
     from ..settings import find_home
 
     return LocalLake(find_home().lake_dir).read(dataset, symbol, days, columns=columns, missing=missing)
+
+
+def continuous(
+    symbol: str,
+    days: date | tuple[date, date],
+    *,
+    dataset: str = "bars_1m",
+    adjust: Adjustment = "none",
+    columns: Sequence[str] | None = None,
+    missing: Missing = "error",
+) -> pl.DataFrame:
+    """Read the front contracts of a future as one series, with the rolls and gaps of the current home folder.
+
+    See :func:`trading_platform.lake.continuous_series.continuous`. The series is a view for Python; the SQL views show stored prices.
+
+    Example:
+        ``lake.continuous("ES", (date(2025, 3, 3), date(2025, 6, 27)), adjust="difference")``
+    Raises:
+        ConfigurationError: if there is no home folder; E13x its roll table or ``roll_gaps.csv`` cannot be used.
+        LakeError: E505, E507, E508 as :func:`read`; E550 to E553 the series cannot be made.
+    """
+    from ..instruments import load_registry, load_roll_table
+    from ..instruments.roll_gaps import GAPS_NAME, read_roll_gaps
+    from ..settings import find_home
+
+    home = find_home()
+    rolls = load_roll_table(load_registry(home.instruments_toml), home.rolls_csv)
+    gaps = read_roll_gaps(home.path / GAPS_NAME)
+    lake = LocalLake(home.lake_dir)
+    return _continuous(
+        lake, rolls, gaps, symbol, days, dataset=dataset, adjust=adjust, columns=columns, missing=missing
+    )
 
 
 __all__ = [
@@ -62,11 +96,13 @@ __all__ = [
     "CONTRACTS",
     "TICKS",
     "TICK_REJECTS",
+    "Adjustment",
     "BuildReport",
     "CheckResult",
     "ColumnDoc",
     "Committed",
     "DatasetContract",
+    "Day",
     "DayBuilder",
     "DayPlan",
     "DayResult",
@@ -84,6 +120,7 @@ __all__ = [
     "SourceSlice",
     "StatCache",
     "build_day",
+    "continuous",
     "fingerprint_of",
     "read",
 ]

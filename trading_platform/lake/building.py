@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ..errors import SourceError
 
@@ -205,6 +205,18 @@ class DayBuilder(Protocol):
 
     def measure(self, trade_date: date) -> Mapping[str, Json]:
         """Recompute the facts from the stored file, for the asset checks."""
+        ...
+
+
+@runtime_checkable
+class RecordedSource(Protocol):
+    """A builder whose source only reaches back to where somebody began to record it.
+
+    A backfill of everything leaves such days out and says so; without this, a user who records no depth could run none without failures.
+    """
+
+    def not_recorded(self, trade_date: date) -> str | None:
+        """Return why the day lies before the recording, in one sentence; None if the source should hold it."""
         ...
 
 

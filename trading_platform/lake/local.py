@@ -58,7 +58,7 @@ class Lake(Protocol):
         self,
         dataset: str,
         symbol: str,
-        days: date | tuple[date, date],
+        days: reader.Day | tuple[reader.Day, reader.Day],
         columns: Sequence[str] | None = None,
         missing: Literal["error", "skip"] = "error",
     ) -> pl.DataFrame:
@@ -158,7 +158,7 @@ class LocalLake:
         self,
         dataset: str,
         symbol: str,
-        days: date | tuple[date, date],
+        days: reader.Day | tuple[reader.Day, reader.Day],
         columns: Sequence[str] | None = None,
         missing: Literal["error", "skip"] = "error",
     ) -> pl.DataFrame:
@@ -169,7 +169,7 @@ class LocalLake:
         self,
         dataset: str,
         symbol: str,
-        days: date | tuple[date, date],
+        days: reader.Day | tuple[reader.Day, reader.Day],
         missing: Literal["error", "skip"] = "error",
     ) -> pl.LazyFrame:
         """Read lazily; see :func:`trading_platform.lake.reader.scan`."""

@@ -10,7 +10,7 @@ in between would mix the footer of one file with the rows of another.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import LakeError
+from ..errors import ConfigurationError, LakeError
 from .contract import DatasetContract
 from .contracts import CONTRACTS
 from .footer import damaged
@@ -31,13 +31,15 @@ _SHOWN_DAYS = 5
 _MOST_OPEN_FILES = 256
 ADDED_COLUMNS = ("symbol", "trade_date")
 Missing = Literal["error", "skip"]
+# A trade date, as a date or as people write it: "2025-03-10".
+Day = date | str
 
 
 def read(
     lake: Lake,
     dataset: str,
     symbol: str,
-    days: date | tuple[date, date],
+    days: Day | tuple[Day, Day],
     *,
     columns: Sequence[str] | None = None,
     missing: Missing = "error",
@@ -48,7 +50,8 @@ def read(
         lake: where the partitions are.
         dataset: name in ``CONTRACTS``.
         symbol: symbol of the partitions.
-        days: one trade date, or first and last trade date, both included; Saturdays and Sundays have no partition.
+        days: one trade date, or first and last trade date, both included, each as a date or as ``"2025-03-10"``; Saturdays and Sundays have
+            no partition.
         columns: columns to read, in this order; all if None. ``symbol`` and ``trade_date`` are always added.
         missing: ``"error"`` refuses a range with a weekday that has no file; ``"skip"`` leaves such days out.
 
@@ -56,6 +59,7 @@ def read(
         symbol str, trade_date date, then the columns of the contract, in order of trade date and of the file. No rows for closed days.
 
     Raises:
+        ConfigurationError: E108 if a day is no date.
         LakeError: E505 if a file is damaged, E507 if a day has no file, E508 if dataset or column is unknown.
     """
     contract = contract_of(dataset)
@@ -69,7 +73,7 @@ def read(
 
 
 def scan(
-    lake: Lake, dataset: str, symbol: str, days: date | tuple[date, date], missing: Missing = "error"
+    lake: Lake, dataset: str, symbol: str, days: Day | tuple[Day, Day], missing: Missing = "error"
 ) -> pl.LazyFrame:
     """Read lazily, for ranges that do not fit into memory; arguments and columns as :func:`read`.
 
@@ -102,6 +106,27 @@ def contract_of(dataset: str) -> DatasetContract:
     return contract
 
 
+def trade_date_of(day: Day) -> date:
+    """Return a trade date that was given as a date or as text.
+
+    Raises:
+        ConfigurationError: E108 if it is neither; an instant is no trade date, because its session may be another day's.
+    """
+    if isinstance(day, date) and not isinstance(day, datetime):
+        return day
+    try:
+        if isinstance(day, str):
+            return date.fromisoformat(day)
+    except ValueError:
+        pass  # the error below says it better
+    raise ConfigurationError(
+        "E108",
+        f"expected a trade date such as date(2025, 3, 10) or '2025-03-10', was {day!r}",
+        "days are named by the date of their session, not by an instant; nothing was read",
+        'tp sql "show tables"',
+    )
+
+
 def no_such_days(dataset: str, symbol: str, days: Sequence[date]) -> LakeError:
     """Return the error for trade dates without a file."""
     shown = ", ".join(day.isoformat() for day in days[:_SHOWN_DAYS])
@@ -115,11 +140,12 @@ def no_such_days(dataset: str, symbol: str, days: Sequence[date]) -> LakeError:
 
 
 def _paths(
-    lake: Lake, dataset: str, symbol: str, days: date | tuple[date, date], missing: Missing
+    lake: Lake, dataset: str, symbol: str, days: Day | tuple[Day, Day], missing: Missing
 ) -> list[tuple[date, Path]]:
-    first, last = (days, days) if isinstance(days, date) else days
+    is_one = not isinstance(days, tuple)
+    first, last = (trade_date_of(day) for day in (days if isinstance(days, tuple) else (days, days)))
     span = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
-    wanted = span if isinstance(days, date) else [day for day in span if day.weekday() < _SATURDAY]
+    wanted = span if is_one else [day for day in span if day.weekday() < _SATURDAY]
     there = [day for day in wanted if lake.exists(dataset, symbol, day)]
     if missing == "error" and len(there) < len(wanted):
         raise no_such_days(dataset, symbol, sorted(set(wanted) - set(there)))

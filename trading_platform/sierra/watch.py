@@ -182,7 +182,7 @@ def concerned_days(
     kind: ChangeKind,
     known: KnownFile | None,
     own_days: Iterable[date],
-    first: date | None,
+    span: tuple[date, date] | None,
     materialized: AbstractSet[date],
 ) -> dict[date, bool]:
     """Return the trade dates that a change can concern.
@@ -191,19 +191,20 @@ def concerned_days(
         kind: what happened.
         known: what was known before; None for a new file.
         own_days: the trade dates that belong to the file (by roll table or by name) and whose sessions have opened.
-        first: trade date of the first record of the file now; None if it has none.
+        span: trade dates of the first and the latest record of the file now; None if it has none.
         materialized: trade dates of the asset that have been made.
 
     Returns:
-        Day -> whether it is new to the file, so that it is wanted although it was never made. Days that are not new are only compared:
-        an append concerns days from the old last one on, any other change every day that has been made.
+        Day -> whether it is new to the file, so that it is wanted although it was never made; days beyond the latest record are not, as
+        nothing is known of them. Days that are not new are only compared: an append concerns days from the old last one on, any other
+        change every day that has been made.
     """
     if kind in {ChangeKind.UNCHANGED, ChangeKind.GONE, ChangeKind.UNREADABLE}:
         return {}
     found: dict[date, bool] = {}
     past = None if known is None else known.past
     for day in own_days:
-        if (past is not None and day > past) or (past is None and first is not None and day >= first):
+        if span is not None and day <= span[1] and (day > past if past is not None else day >= span[0]):
             found[day] = True
         elif day in materialized and not _is_before_append(kind, known, day):
             found[day] = False

@@ -309,3 +309,11 @@ def test_t6_days_before_the_first_file_are_not_recorded(make_depth: Make, depth_
     assert builder.not_recorded(MONDAY) is None
     assert builder.not_recorded(MONDAY - timedelta(days=3)) is not None
     assert make_depth(folder=None).not_recorded(MONDAY) is not None
+
+
+def test_t6_the_evening_on_which_recording_began_has_no_earlier_trade_date(make_depth: Make, depth_dir: Path) -> None:
+    evening = [*snapshot(us("2025-11-03T23:30:00")), *spread_out("2025-11-03T23:30:01", "2025-11-04T00:00:00", 10)]
+    write(depth_dir / name("2025-11-03"), evening)
+    builder = make_depth()
+    assert builder.not_recorded(MONDAY) == "the .depth files of ES begin on 2025-11-03"
+    assert builder.not_recorded(TUESDAY) is None

@@ -63,8 +63,15 @@ def backfill(
             wait=wait,
         )
         reports = run_backfill(platform, request, dry_run=dry_run, json_output=json_output)
-    if any(report.failures or report.blocked for report in reports):
+    if any(report.failures or report.blocked for report in reports) or _nothing_was_recorded(reports):
         raise typer.Exit(console.EXIT_FAILED)
+
+
+def _nothing_was_recorded(reports: Sequence[AssetReport]) -> bool:
+    """Tell whether all that was asked for lies before the recording of its source began."""
+    return any(report.planned for report in reports) and all(
+        len(report.not_recorded) == len(report.planned) for report in reports if report.planned
+    )
 
 
 def make_request(
@@ -116,7 +123,7 @@ def make_request(
 
 
 def requests_for(platform: Platform, assets: Sequence[str], days: Sequence[date]) -> list[BackfillRequest]:
-    """Return one request per stretch of contiguous trade dates, the last one with the SQL views.
+    """Return one request per stretch of contiguous trade dates, the last one with the SQL views and the coverage board.
 
     Args:
         platform: the opened installation.
@@ -129,7 +136,7 @@ def requests_for(platform: Platform, assets: Sequence[str], days: Sequence[date]
     from jobs.ranges import contiguous_chunks
 
     stretches = list(contiguous_chunks(days, len(days)))
-    views: list[list[str]] = [[] for _ in stretches[1:]] + [["lake/sql_views"]]
+    views: list[list[str]] = [[] for _ in stretches[1:]] + [["lake/sql_views", "lake/coverage"]]
     return [
         make_request(platform, [*assets, *also], (stretch[0], stretch[-1], None))
         for stretch, also in zip(stretches, views, strict=True)
@@ -264,6 +271,8 @@ def remarks(reports: Sequence[AssetReport]) -> Iterator[str]:
         kinds: dict[str, list[date]] = {}
         for planned in report.notes:
             kinds.setdefault(planned.why, []).append(planned.trade_date)
+        for planned in report.not_recorded:
+            kinds.setdefault(f"not recorded: {planned.why}", []).append(planned.trade_date)
         for result in report.results:
             for check in result.checks:
                 if not check.passed and result.outcome.is_materialized:

@@ -5,14 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import typer
-from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from ...errors import ConfigurationError
-from ...settings import HOME_FOLDER, LEGACY_NAMES, PREFIX, Home, Settings, find_home, load_settings, unknown_settings
+from ...settings import (
+    DOTENV,
+    HOME_FOLDER,
+    LEGACY_NAMES,
+    PREFIX,
+    Home,
+    Settings,
+    dotenv_of,
+    find_home,
+    load_settings,
+    unknown_settings,
+)
 from .. import console
 from ..options import JsonOption
 
@@ -23,7 +32,6 @@ Example: tp config
 
 Secrets are masked. Values come from the environment, else from .env in the working directory, else from the home or a default.
 """
-_DOTENV = ".env"
 _MASK = "********"
 
 
@@ -42,7 +50,7 @@ def register(app: typer.Typer) -> None:
 
 def config(json_output: JsonOption = False) -> None:
     """Show settings, legacy names and the home."""
-    dotenv = _read_dotenv(Path(_DOTENV))
+    dotenv = dotenv_of()
     settings, home, problem = _open()
     rows = _rows(dotenv, home)
     unknown = unknown_settings({**dotenv, **os.environ})
@@ -76,10 +84,6 @@ def _open() -> tuple[Settings | None, Home | None, ConfigurationError | None]:
         return settings, None, error
 
 
-def _read_dotenv(path: Path) -> dict[str, str]:
-    return {name: value or "" for name, value in dotenv_values(path).items()} if path.is_file() else {}
-
-
 def _rows(dotenv: Mapping[str, str], home: Home | None) -> list[_Row]:
     # As the settings model reads them: an empty value counts as not set.
     environment = {name.upper(): value for name, value in os.environ.items() if value}
@@ -96,7 +100,7 @@ def _rows(dotenv: Mapping[str, str], home: Home | None) -> list[_Row]:
         if variable in environment:
             value, source = environment[variable], "environment"
         elif variable in in_file:
-            value, source = in_file[variable], _DOTENV
+            value, source = in_file[variable], DOTENV
         elif name in derived:
             value, source = derived[name]
         else:

@@ -25,6 +25,8 @@ from .instruments import activate_all
 if TYPE_CHECKING:
     from jobs.backfill import AssetReport
 
+    from ...simulation import DemoFile, DepthDay
+
 _HELP = """
 Write synthetic Sierra Chart files, run the whole graph over them, and query the result. Run again, it finds that all is current.
 
@@ -124,7 +126,7 @@ def _preview(path: Path, *, json_output: bool) -> None:
         return
     console.out.print(
         f"would write synthetic files for ES and MNQ, {len(DEMO_DATES)} trade dates, into {path / 'sierra'} and run "
-        f"ticks, bars_1s, bars_1m and the SQL views\ndry run: nothing was created"
+        f"ticks, bars_1s, bars_1m, on some dates depth_events and depth_metrics, and the SQL views\ndry run: nothing was created"
     )
 
 
@@ -156,7 +158,7 @@ def _write_archive(home: Home) -> _Archive:
 
     The manifest is written last and names every file with its size, so an interrupted demo writes its files again.
     """
-    from ...simulation import DEMO_DATES, write_demo_archive
+    from ...simulation import DEMO_DATES, DEMO_DEPTH_DATES, write_demo_archive
     from ...simulation.archive import DEMO_ROOTS
 
     text = activate_all(home, list(DEMO_ROOTS))
@@ -164,20 +166,25 @@ def _write_archive(home: Home) -> _Archive:
         write_instruments(home, text)
     manifest = home.demo_manifest
     folder = manifest.parent
-    dates = [day.isoformat() for day in DEMO_DATES]
+    dates, depth_dates = ([day.isoformat() for day in days] for days in (DEMO_DATES, DEMO_DEPTH_DATES))
     known = _read_manifest(manifest)
-    if known.get("trade_dates") == dates and all(
+    if (known.get("trade_dates"), known.get("depth_dates")) == (dates, depth_dates) and all(
         (folder / file["name"]).is_file() and (folder / file["name"]).stat().st_size == file["size_bytes"]
         for file in known["files"]
     ):
         return _Archive(int(known["rows"]), is_new=False)
     registry = load_registry(home.instruments_toml)
-    archive = write_demo_archive(folder, registry, load_roll_table(registry, home.rolls_csv))
+    rolls = load_roll_table(registry, home.rolls_csv)
+    archive = write_demo_archive(folder, registry, rolls, depth_dates=DEMO_DEPTH_DATES)
+    written: list[DemoFile | DepthDay] = [*archive.files, *archive.depth_files]
     content = {
         "note": SYNTHETIC_LABEL,
         "trade_dates": dates,
+        "depth_dates": depth_dates,
         "rows": archive.rows,
-        "files": [{"name": f.path.name, "size_bytes": f.size_bytes, "rows": f.rows} for f in archive.files],
+        "files": [
+            {"name": f.path.relative_to(folder).as_posix(), "size_bytes": f.size_bytes, "rows": f.rows} for f in written
+        ],
     }
     manifest.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return _Archive(archive.rows, is_new=True)
@@ -192,11 +199,16 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _run(home: Home, *, json_output: bool) -> list[AssetReport]:
-    from ...simulation import DEMO_DATES
+    from ...simulation import DEMO_DATES, DEMO_DEPTH_DATES
     from ...simulation.archive import DEMO_ROOTS
 
     with open_platform(home) as platform:
-        requests = backfill.requests_for(platform, [f"{root}/*" for root in DEMO_ROOTS], DEMO_DATES)
+        depth = [f"{root}/depth_*" for root in DEMO_ROOTS]
+        ticks = [f"{root}/{dataset}" for root in DEMO_ROOTS for dataset in ("ticks", "bars_*")]
+        requests = [
+            backfill.make_request(platform, depth, (DEMO_DEPTH_DATES[0], DEMO_DEPTH_DATES[-1], None)),
+            *backfill.requests_for(platform, ticks, DEMO_DATES),
+        ]
         return backfill.execute(platform, requests, json_output=json_output)
 
 

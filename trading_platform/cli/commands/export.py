@@ -83,7 +83,9 @@ def bars(
 ) -> None:
     """Write bars as files."""
     home = locate_home()
-    instrument = registry_of(home).get(symbol)
+    registry = registry_of(home)
+    symbol = registry.spelled(symbol)
+    instrument = registry.get(symbol)
     days = _days(symbol, (day_of(day), day_of(first), day_of(last)), lambda: opened(SystemClock().now(), instrument))
     target, chosen = _target(out, file_format, days, symbol)
     from ...bars.export import already_there, bar_kind, export_bars, marked

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, command
 from ...instruments import Registry, parse_sierra_symbol
 from ...settings import Home, home_in, load_settings, refuse_mixture
 from .. import console
@@ -76,9 +76,9 @@ def init(
 ) -> None:
     """Create or extend a home folder."""
     path = home_to_create(home)
-    symbols = [symbol.strip() for symbol in (instruments or "").split(",") if symbol.strip()]
     existing = home_in(path)
     registry = registry_of(existing)
+    symbols = [registry.spelled(symbol.strip()) for symbol in (instruments or "").split(",") if symbol.strip()]
     for symbol in symbols:
         registry.get(symbol)
     folder = _checked_folder(sierra_dir or load_settings().sierra_dir or existing.sierra_dir)
@@ -88,7 +88,7 @@ def init(
         existing = make_home(path, sierra_dir=folder)
         _activate(existing, symbols)
     active = _active_after(existing, symbols)
-    next_command = _next_command(path, active, findings)
+    next_command = _next_command(path, active, folder, findings)
     if json_output:
         console.print_json(_as_json(path, folder, active, findings, next_command, dry_run=dry_run))
         return
@@ -133,13 +133,20 @@ def _active_after(home: Home, symbols: list[str]) -> list[str]:
     return list(dict.fromkeys([*present, *symbols]))
 
 
-def _next_command(path: Path, active: list[str], findings: Findings | None) -> str:
+def _next_command(path: Path, active: list[str], folder: Path | None, findings: Findings | None) -> str:
     roots = list(findings.contracts()) if findings is not None else []
     if not active:
         return command_for(path, f"tp instruments activate {' '.join(roots) or 'MNQ'}")
-    if not roots:
-        return command_for(path, "tp import scid FILE")
-    return command_for(path, "tp backfill --last 20")
+    if roots:
+        return command_for(path, "tp backfill --last 20")
+    from ...sierra.usual_folders import name_a_folder
+
+    if findings is not None and findings.unresolved and folder is not None:
+        return command("tp", "sierra", "inspect", folder / findings.unresolved[0])
+    usual = name_a_folder()
+    if folder == usual:
+        return command_for(path, "tp doctor")
+    return command_for(path, command("tp", "init", "--sierra-dir", usual))
 
 
 def _print_findings(findings: Findings) -> None:

@@ -30,7 +30,8 @@ which their contract is in front.
 
 Example: tp import scid ~/old/ES_march.scid --contract ESH23
 
-The files are registered in sources.toml of the home, so that their days can be rebuilt later.
+The files are registered in sources.toml of the home, so that their days can be rebuilt later. Exit code 3: nothing was imported, because
+the data were refused or their contract is in front on none of their days.
 """
 _DATASETS = ("ticks", "bars_1s", "bars_1m")
 
@@ -92,6 +93,8 @@ def scid(
     if json_output:
         console.print_json(_as_json(plans, activated, reports, dry_run=dry_run))
     _print_errors(plans)
+    if not json_output:
+        _print_out_of_front(plans)
     raise typer.Exit(_exit_code(plans, reports))
 
 
@@ -255,14 +258,32 @@ def _print_errors(plans: Sequence[ImportPlan]) -> None:
             console.print_error(plan.error)
 
 
+def _is_out_of_front(plans: Sequence[ImportPlan]) -> bool:
+    """Tell whether files hold trades, but on no day those of the front contract, so that nothing at all was imported."""
+    usable = [plan for plan in plans if plan.error is None]
+    return any(plan.not_in_front for plan in usable) and not any(plan.days for plan in usable)
+
+
+def _print_out_of_front(plans: Sequence[ImportPlan]) -> None:
+    """Say that nothing was imported and where it is decided which contract is in front."""
+    if not _is_out_of_front(plans):
+        return
+    plan = next(plan for plan in plans if plan.not_in_front)
+    days = sorted(plan.not_in_front)
+    root = next(iter(plan.not_in_front.values())).root
+    console.err.print("nothing was imported: no file holds a day on which its contract is in front")
+    console.err.print("a row in rolls.csv of the home puts a contract in front; the present windows:")
+    console.err.print(f"next: {command('tp', 'rolls', 'show', root, '--from', days[0], '--to', days[-1])}")
+
+
 def _exit_code(plans: Sequence[ImportPlan], reports: Sequence[AssetReport]) -> int:
-    """Return 3 if all that failed was refused data, 2 for wrong usage, 1 for anything else."""
+    """Return 3 if all that failed was refused data or nothing was of a front contract, 2 for wrong usage, 1 for anything else."""
     errors: list[PlatformError | None] = [plan.error for plan in plans if plan.error is not None]
     errors += [result.error for report in reports for result in report.failures]
     if any(report.blocked for report in reports) and not errors:
         return console.EXIT_FAILED
     if not errors:
-        return console.EXIT_DONE
+        return console.EXIT_REFUSED if _is_out_of_front(plans) else console.EXIT_DONE
     if all(isinstance(error, (SourceError, QualityError)) for error in errors):
         return console.EXIT_REFUSED
     return console.EXIT_USAGE if all(isinstance(e, ConfigurationError) for e in errors) else console.EXIT_FAILED

@@ -100,7 +100,7 @@ def show(
     """Show one instrument."""
     home = home_or_none()
     registry = registry_of(home)
-    instrument = registry.get(symbol)
+    instrument = registry.get(registry.spelled(symbol))
     values = _as_json(instrument, is_active=instrument in registry.active)
     values["front_contract_today"] = _front(instrument, registry, home)
     if json_output:
@@ -116,6 +116,7 @@ def activate(
 ) -> None:
     """Add symbols to the active list."""
     home = locate_home()
+    symbols = [registry_of(home).spelled(symbol) for symbol in symbols]
     after = activate_all(home, symbols)
     _apply(home, after, dry_run=dry_run, json_output=json_output, done=f"active now: {', '.join(symbols)}")
 
@@ -161,6 +162,7 @@ def set_values(
         )
     home = locate_home()
     registry = registry_of(home)
+    symbol = registry.spelled(symbol)
     after = read_instruments(home) or new_instruments_toml([])
     if price_scale is not None:
         scaled = style or sierra_style or _preferred_style(registry.get(symbol))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...process import ProcessIdentity
+from ...settings import Home
 from .. import console
 from ..options import DryRunOption, JsonOption
 from ..platform import locate_home, open_instance
@@ -55,7 +56,12 @@ def register(app: typer.Typer) -> None:
 
 
 def runs(
-    end_dead: Annotated[bool, typer.Option("--end-dead", help="End runs of this host whose process is gone")] = False,
+    end_dead: Annotated[
+        bool,
+        typer.Option(
+            "--end-dead", help="End runs of this host whose process is gone, and delete what dead processes left"
+        ),
+    ] = False,
     dry_run: DryRunOption = False,
     json_output: JsonOption = False,
 ) -> None:
@@ -66,8 +72,11 @@ def runs(
         from jobs.dead_runs import end_dead_runs
 
         ended = [str(dead) for dead in end_dead_runs(instance, dry_run=dry_run)] if end_dead else []
+    removed = _remove_left_overs(home) if end_dead and not dry_run else 0
     if json_output:
-        console.print_json({"dry_run": dry_run, "unfinished": [asdict(run) for run in found], "ended": ended})
+        console.print_json(
+            {"dry_run": dry_run, "unfinished": [asdict(run) for run in found], "ended": ended, "removed": removed}
+        )
         return
     if found:
         rows = [(r.run[:8], r.status, r.started, r.assets, r.days, r.process, r.alive) for r in found]
@@ -76,8 +85,18 @@ def runs(
         console.out.print("no unfinished runs")
     for text in ended:
         console.out.print(f"would be {text}" if dry_run else text)
+    if removed:
+        console.out.print(f"removed {removed} claims and temporary files of dead processes")
     if not end_dead and any(run.alive == "no" for run in found):
         console.out.print("next: tp runs --end-dead")
+
+
+def _remove_left_overs(home: Home) -> int:
+    from jobs.claims import remove_dead_claims
+
+    from ...lake import LocalLake
+
+    return remove_dead_claims(home.cache_dir / "claims") + LocalLake(home.lake_dir).remove_stale_temporaries()
 
 
 def unfinished_runs(instance: dg.DagsterInstance) -> list[UnfinishedRun]:

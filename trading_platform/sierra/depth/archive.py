@@ -109,15 +109,16 @@ class DepthArchive:
                 raise _twice(contract, one, other)
         return tuple(found)
 
-    def first_utc_date(self, root: str) -> date | None:
-        """Return the earliest UTC date of which there is a file of any contract of a root; None if there is no file.
+    def first_file(self, root: str) -> DepthFileSource | None:
+        """Return the file of the earliest UTC date of any contract of a root; None if there is none.
 
         Raises:
             SourceError: E231 no folder.
         """
         self.files()
         return min(
-            (source.utc_date for contract, found in self._by_contract.items() if contract.root == root for source in found),
+            (source for contract, found in self._by_contract.items() if contract.root == root for source in found),
+            key=lambda source: source.utc_date,
             default=None,
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar
 
 import numpy as np
@@ -34,7 +34,7 @@ from ...lake.contracts import DEPTH_EVENTS
 from ...lake.stream import ROW_GROUP_ROWS
 from ...sessions import Session, TradingCalendar
 from ..checks import REJECTED_FRAC_MAX
-from ..format import as_bytes, latest_dt, us_of
+from ..format import as_bytes, instant_of, latest_dt, us_of
 from ..guard import style_option
 from ..prices import PriceRule
 from ..record_file import BLOCK_RECORDS
@@ -121,18 +121,26 @@ class DepthEventsBuilder:
         return self.CODE_VERSION
 
     def not_recorded(self, trade_date: date) -> str | None:
-        """Return why the day lies before the first ``.depth`` file of the root; None if a file should be there."""
+        """Return why the day lies before the first record of the root; None if its files should hold it.
+
+        Raises:
+            SourceError: E221 to E225 the first file cannot be used, and only it could tell.
+        """
         try:
-            first = self._archive.first_utc_date(self.symbol)
+            first = self._archive.first_file(self.symbol)
         except SourceError as error:
             if error.code != "E231":
                 raise
             return error.what
         if first is None:
             return f"there is no .depth file of {self.symbol} in {self._archive.directory}"
-        if self._calendar.session(trade_date).window_end > datetime(first.year, first.month, first.day, tzinfo=UTC):
-            return None
-        return f"the .depth files of {self.symbol} begin on {first.isoformat()}"
+        end = self._calendar.session(trade_date).window_end
+        began = datetime(first.utc_date.year, first.utc_date.month, first.utc_date.day, tzinfo=UTC)
+        # A recording that was switched on in the evening has a file of that UTC day, and nothing of the trade date that had ended.
+        if end > began and end < began + timedelta(days=1):
+            first_us = self._archive.index(first, self._clock.now()).first_us
+            began = end if first_us is None else instant_of(first_us)
+        return None if end > began else f"the .depth files of {self.symbol} begin on {first.utc_date.isoformat()}"
 
     def plan(self, trade_date: date) -> DayPlan:
         """Resolve a day without reading its records.

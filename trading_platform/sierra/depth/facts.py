@@ -70,7 +70,9 @@ class DepthFactCounter:
         first, last = (
             (int(chunk.ts_us[0]), int(chunk.ts_us[-1])) if ordered else (int(chunk.ts_us.min()), int(chunk.ts_us.max()))
         )
-        for command in range(len(Command)):  # plain integers: a comparison with an enumeration's member is eight times slower
+        for command in range(
+            len(Command)
+        ):  # plain integers: a comparison with an enumeration's member is eight times slower
             self._commands[command] += np.count_nonzero(chunk.command == command)
         self._ends += int(np.count_nonzero(chunk.flags & END_OF_BATCH))
         self._snapshot_rows += int(np.count_nonzero(chunk.snapshot))

@@ -1,0 +1,198 @@
+"""A sensor that keeps stored days equal to the source files beside which the platform runs.
+
+It looks at the files of the active instruments, tells by content what happened to each, compares the days concerned, and requests exactly
+those that differ, once. On first sight of a folder it only remembers: bulk is the work of ``tp backfill``. Belongs here: the definition,
+and how a look is told. Does not belong here: the decisions (``jobs/watching.py``, ``jobs/refresh.py``).
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import structlog
+
+from assets import keys
+from assets.builders import RESOURCE_KEYS, Workbench
+from jobs.claims import claimed_partitions
+from jobs.refresh import Look, Refresher, RefreshSettings, Request
+from jobs.watch_cursor import Cursor
+from jobs.watching import Sighting, WatchedFile, baseline, sight, watched_files
+from trading_platform.errors import ExecutionError, PlatformError, SourceError
+from trading_platform.sierra.watch import ChangeKind
+
+NAME = "new_files"
+DAY_GIVEN_UP = "day_given_up"
+CURSOR_LOST = "sensor_memory_lost"
+FILES_GONE = "source_files_gone"
+FOLDER_LOST = "source_folder_lost"
+ALERTS: Mapping[str, str] = {
+    DAY_GIVEN_UP: "docs/runbook.md#day-given-up",
+    CURSOR_LOST: "docs/runbook.md#sensor-memory-lost",
+    FILES_GONE: "docs/runbook.md#source-files-gone",
+    FOLDER_LOST: "docs/runbook.md#source-folder-lost",
+}
+"""Names of the log lines that this sensor writes, with the entry of the runbook."""
+
+_MADE_FROM_FILES = (keys.TICKS, keys.DEPTH_EVENTS)
+_log = structlog.get_logger()
+
+
+def new_files_sensor(
+    dated: Sequence[dg.AssetsDefinition],
+    claims_dir: Path,
+    settings: RefreshSettings,
+    *,
+    interval_s: int,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> dg.SensorDefinition:
+    """Define the sensor.
+
+    Args:
+        dated: all dated assets; those made from files are watched, and what is made from them is requested with them.
+        claims_dir: where running backfills claim their partitions.
+        settings: the pace.
+        interval_s: shortest time between two looks.
+        monotonic: seconds that only grow (tests).
+    """
+    chains = chains_of(dated)
+
+    @dg.sensor(
+        name=NAME,
+        asset_selection=dg.AssetSelection.assets(*[asset.key for asset in dated]),
+        minimum_interval_seconds=interval_s,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys=set(RESOURCE_KEYS),
+        description="Looks at the source files and requests exactly the days whose content changed; nothing on first sight of a folder.",
+    )
+    def look_at_files(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        workbench = Workbench.open({name: getattr(context.resources, name) for name in RESOURCE_KEYS})
+        try:
+            refresher = Refresher(workbench, context.instance, chains, settings, claimed, monotonic)
+            return _look(context, workbench, refresher, chains)
+        except SourceError as error:
+            return _folder_lost(context.cursor, error)
+        finally:
+            workbench.stat_cache.close()
+
+    def claimed() -> frozenset[str]:
+        return claimed_partitions(claims_dir)
+
+    return look_at_files
+
+
+def chains_of(dated: Sequence[dg.AssetsDefinition]) -> dict[str, tuple[dg.AssetKey, ...]]:
+    """Return per asset made from files what to make when a file changes: itself, then everything made from it, upstream first."""
+    parents = {asset.key: asset.asset_deps[asset.key] for asset in dated}
+    chains: dict[str, tuple[dg.AssetKey, ...]] = {}
+    for root in parents:
+        if root.path[1] not in _MADE_FROM_FILES:
+            continue
+        chain = [root]
+        while found := [key for key, above in parents.items() if key not in chain and above & set(chain)]:
+            # Those first whose other parents are not waiting themselves.
+            chain += [key for key in found if not parents[key] & set(found)] or found
+        chains[root.to_user_string()] = tuple(chain)
+    return chains
+
+
+def _look(
+    context: dg.SensorEvaluationContext,
+    workbench: Workbench,
+    refresher: Refresher,
+    chains: Mapping[str, Sequence[dg.AssetKey]],
+) -> dg.SensorResult:
+    cursor, notes = _remembered(context.cursor, workbench)
+    files = watched_files(workbench, chains.keys(), cursor)
+    notes += _meet(cursor, files, workbench, chains.keys())
+
+    def materialized(asset: str) -> frozenset[date]:
+        days = context.instance.get_materialized_partitions(dg.AssetKey(asset.split("/")))
+        return frozenset(map(date.fromisoformat, days))
+
+    seen = sight(cursor, files, workbench, materialized)
+    look = refresher.look(cursor)
+    if newly_gone := [sighting.name for sighting in seen if sighting.is_news and sighting.kind is ChangeKind.GONE]:
+        _log.warning(FILES_GONE, files=newly_gone, runbook=ALERTS[FILES_GONE], next="tp doctor")
+    for error in look.given_up:
+        _warn(DAY_GIVEN_UP, error)
+    text = "; ".join([f"watching {len(files)} files", *notes, *_tell(seen), *_tell_look(look)])
+    if look.requests:
+        context.log.info(text)
+        return dg.SensorResult(run_requests=[_run_request(request) for request in look.requests], cursor=cursor.dump())
+    return dg.SensorResult(skip_reason=text, cursor=cursor.dump())
+
+
+def _remembered(text: str | None, workbench: Workbench) -> tuple[Cursor, list[str]]:
+    """Return what was remembered, or an empty memory with the reason for it."""
+    folder = "" if workbench.archive.directory is None else str(workbench.archive.directory)
+    nothing = Cursor(workbench.clock.now().isoformat(timespec="seconds"), folder)
+    if not text:
+        return nothing, []
+    try:
+        cursor = Cursor.parse(text)
+    except ExecutionError as error:
+        _warn(CURSOR_LOST, error)
+        return nothing, [f"{error.code} {error.what}"]
+    if cursor.folder != folder:
+        return nothing, [f"the data folder is now {folder or 'none'}, it was {cursor.folder or 'none'}"]
+    cursor.is_folder_lost = False
+    return cursor, []
+
+
+def _meet(cursor: Cursor, files: Sequence[WatchedFile], workbench: Workbench, assets: AbstractSet[str]) -> list[str]:
+    """Remember the files of assets that were never looked at as they are; say so."""
+    # An asset that is no longer active is forgotten: if it comes back, it is seen for the first time.
+    for asset in cursor.files.keys() - assets:
+        for part in (cursor.files, cursor.queue, cursor.pending):
+            part.pop(asset, None)
+    fresh = assets - cursor.files.keys()
+    first_seen = [file for file in files if file.asset in fresh]
+    readable = baseline(cursor, first_seen, workbench, workbench.clock.now())
+    for asset in fresh:
+        cursor.files.setdefault(asset, {})
+    if not first_seen:
+        return []
+    names = ", ".join(sorted({file.asset for file in first_seen}))
+    todo = "remembered as they are, nothing requested; days that are not stored yet are made by: tp backfill --from D --to D"
+    return [f"first sight of {readable} files of {names}: {todo}"]
+
+
+def _folder_lost(text: str | None, error: PlatformError) -> dg.SensorResult:
+    """Say so, and keep the memory: when the folder is back, its files are compared with what they were."""
+    try:
+        cursor = Cursor.parse(text) if text else None
+    except ExecutionError:
+        cursor = None
+    if cursor is None or not cursor.is_folder_lost:
+        _warn(FOLDER_LOST, error)
+    if cursor is not None:
+        cursor.is_folder_lost = True
+    reason = f"{error.code} {error.what}; next: {error.next_command}"
+    return dg.SensorResult(skip_reason=reason, cursor=text if cursor is None else cursor.dump())
+
+
+def _warn(event: str, error: PlatformError) -> None:
+    _log.warning(event, code=error.code, error=error.what, runbook=ALERTS[event], next=error.next_command)
+
+
+def _tell(seen: Sequence[Sighting]) -> list[str]:
+    """Say what happened to files, one part per kind."""
+    kinds: dict[ChangeKind, list[str]] = {}
+    for sighting in seen:
+        kinds.setdefault(sighting.kind, []).append(sighting.name + (f" ({sighting.note})" if sighting.note else ""))
+    return [f"{kind.value}: {', '.join(names)}" for kind, names in kinds.items()]
+
+
+def _tell_look(look: Look) -> list[str]:
+    parts = []
+    if look.compared:
+        parts.append(f"{look.compared} days compared" + (f", {look.unchanged} as they were" if look.unchanged else ""))
+    parts += [f"requested {request.name} (attempt {request.attempt})" for request in look.requests]
+    return parts + look.notes
+
+
+def _run_request(request: Request) -> dg.RunRequest:
+    return dg.RunRequest(run_key=request.name, asset_selection=list(request.keys), tags=request.tags)
