@@ -62,7 +62,7 @@ def build_defs(
     settings = load_settings()
     configure_logs(settings.log_level)
     home = find_home(settings) if home is None else home
-    registry = load_registry(home.instruments_toml if home.instruments_toml.is_file() else None)
+    registry = load_registry(home.instruments_toml)
     describe = column_schema if describe_columns else no_column_schema
     dated: list[dg.AssetsDefinition] = []
     for instrument in registry.active:
@@ -70,17 +70,13 @@ def build_defs(
             dated += [ticks.ticks_asset(instrument, describe), *bars.bar_assets(instrument, describe)]
             dated += depth.depth_assets(instrument, describe)
     views = catalog.sql_views_asset([asset.key for asset in dated])
-    board = coverage.coverage_asset(dated, is_demo=home.is_demo)
+    board = coverage.coverage_asset(dated, home.coverage_cache_dir, is_demo=home.is_demo)
     # Without dated assets there is nothing to ingest, and a job of unpartitioned assets could not be asked for a trade date.
     ingest = daily_ingest_job(dated, [views, board]) if dated else None
     fresh = [freshness_check(asset, registry.get(asset.key.path[0])) for asset in dated]
     look = freshness_job(fresh) if fresh else None
     pace = RefreshSettings(live_interval_s=settings.live_interval_s, retry_pause_s=settings.retry_pause_s)
-    watch = (
-        new_files_sensor(dated, home.cache_dir / "claims", pace, interval_s=settings.watch_interval_s)
-        if dated
-        else None
-    )
+    watch = new_files_sensor(dated, home.claims_dir, pace, interval_s=settings.watch_interval_s) if dated else None
     return dg.Definitions(
         assets=[*dated, views, board],
         asset_checks=[*(checks.data_checks(asset, _CHECKS[asset.key.path[1]]) for asset in dated), *fresh],

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 import dagster as dg
 
@@ -28,9 +29,18 @@ from . import keys
 RESOURCE_KEYS = frozenset({"lake", "sierra", "reference_data", "clock"})
 
 
+class _HasResources(Protocol):
+    """Any context of Dagster with resources."""
+
+    @property
+    def resources(self) -> Any:
+        """Return the resources by attribute."""
+        ...
+
+
 @dataclass(frozen=True)
 class Workbench:
-    """Everything a builder may need, opened once per run.
+    """Everything a builder may need, opened once per run. Use as a context manager where the process goes on.
 
     Attributes:
         lake: where partitions are read and written.
@@ -51,8 +61,8 @@ class Workbench:
     clock: Clock
 
     @classmethod
-    def open(cls, resources: Mapping[str, Any]) -> Workbench:
-        """Open the resources named in ``RESOURCE_KEYS``."""
+    def open(cls, resources: Mapping[str, Any]) -> Self:
+        """Open the resources named in ``RESOURCE_KEYS``; others are ignored."""
         registry = resources["reference_data"].registry()
         return cls(
             lake=resources["lake"].lake(),
@@ -65,9 +75,24 @@ class Workbench:
         )
 
     @classmethod
-    def from_context(cls, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Workbench:
-        """Open the resources of a run."""
+    def of(cls, defs: dg.Definitions) -> Self:
+        """Open the resources of the assembled platform."""
+        return cls.open(defs.resources or {})
+
+    @classmethod
+    def from_context(cls, context: _HasResources) -> Self:
+        """Open the resources of a run, a check, a sensor or a schedule."""
         return cls.open({name: getattr(context.resources, name) for name in RESOURCE_KEYS})
+
+    def __enter__(self) -> Self:
+        """Return the workbench."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file of remembered hashes; afterwards nothing is remembered, and everything else still works."""
+        self.stat_cache.close()
 
 
 def _ticks(instrument: Instrument, bench: Workbench) -> DayBuilder:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from trading_platform.lake.building import CheckResult, DayBuilder, Json, Outcome, Severity
+from trading_platform.lake.building import CheckResult, DayBuilder, Json, Severity
 from trading_platform.sessions import calendar_for
 
 from .builders import RESOURCE_KEYS, Workbench, builder_for
@@ -49,13 +49,13 @@ def data_checks(asset: dg.AssetsDefinition, checks: Mapping[str, str]) -> dg.Ass
         can_subset=False,
     )
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        workbench = Workbench.from_context(context)
-        builder = builder_for(asset.key, workbench)
-        days = context.partition_keys if context.has_partition_key_range else [context.partition_key]
-        if len(days) == 1:
-            yield from _one_day(asset.key, builder, workbench, days[0], list(described))
-        else:
-            yield from _summary(asset.key, builder, workbench, days, list(described))
+        with Workbench.from_context(context) as workbench:
+            builder = builder_for(asset.key, workbench)
+            days = context.partition_keys if context.has_partition_key_range else [context.partition_key]
+            if len(days) == 1:
+                yield from _one_day(asset.key, builder, workbench, days[0], list(described))
+            else:
+                yield from _summary(asset.key, builder, workbench, days, list(described))
 
     return check
 
@@ -76,7 +76,7 @@ def judge_day(builder: DayBuilder, workbench: Workbench, day: str, *, measured: 
     footer = workbench.lake.footer(builder.contract.name, builder.symbol, trade_date)
     if footer is None:
         return None
-    if footer.outcome in {Outcome.CLOSED, Outcome.EMPTY}:
+    if footer.outcome.is_without_rows:
         return ()
     session = calendar_for(workbench.registry.get(builder.symbol).calendar).session(trade_date)
     if not measured:

@@ -34,6 +34,7 @@ _SHOWN_FACTS = (
 OUTCOME = "outcome"
 COMPLETE = "complete"
 FINGERPRINT = "fingerprint"
+ERROR_CODE = "error_code"
 
 
 def event_metadata(result: DayResult, *, symbol: str, dataset: str) -> dict[str, Any]:
@@ -72,7 +73,11 @@ def failure_metadata(result: DayResult) -> dict[str, Any]:
     """Describe a day that was not materialized, for the observation on its partition page."""
     metadata: dict[str, Any] = {OUTCOME: result.outcome.value, "reason": result.reason or ""}
     if result.error is not None:
-        metadata |= {"error": str(result.error), "next_command": result.error.next_command}
+        metadata |= {
+            "error": str(result.error),
+            ERROR_CODE: result.error.code,
+            "next_command": result.error.next_command,
+        }
     if result.checks:
         metadata["checks"] = _check_table(result.checks)
     return metadata

@@ -119,6 +119,6 @@ class PartitionProgress:
 
 def build_days(context: dg.AssetExecutionContext) -> None:
     """Make every partition of this run: the body of all dated assets."""
-    with PartitionProgress(context, Workbench.from_context(context)) as progress:
+    with Workbench.from_context(context) as workbench, PartitionProgress(context, workbench) as progress:
         for partition_key in context.partition_keys:
             progress.build(partition_key)

@@ -43,7 +43,8 @@ def ours(folder: str, trade_dates: int) -> Work:
     from trading_platform.bars import BarsBuilder
     from trading_platform.clock import FixedClock
     from trading_platform.instruments import load_registry
-    from trading_platform.lake import BARS_1S, LocalLake, build_day
+    from trading_platform.lake import LocalLake, build_day
+    from trading_platform.lake.contracts import BARS_1S
     from trading_platform.sessions import calendar_for
 
     lake = LocalLake(Path(folder) / "lake")
@@ -103,7 +104,7 @@ def pandas_resample(ticks: str, out: str) -> Work:
     """Prepare what the pandas guide shows: ``resample`` and one aggregate per column."""
     import pandas as pd
 
-    from trading_platform.lake import BARS_1S
+    from trading_platform.lake.contracts import BARS_1S
 
     schema = BARS_1S.arrow_schema
 
@@ -259,7 +260,7 @@ def compare(ours_path: str, others: list[str]) -> Callable[[], None]:
 
 
 def _columns() -> list[str]:
-    from trading_platform.lake import BARS_1S
+    from trading_platform.lake.contracts import BARS_1S
 
     return list(BARS_1S.arrow_schema.names)
 

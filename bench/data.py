@@ -86,8 +86,8 @@ def open_days(trade_dates: int) -> list[date]:
 
 def make_home(folder: str, days: int, ticks_per_day: int) -> Callable[[], dict[str, Any]]:
     """Create a home whose archive holds many small days of ES and MNQ, nothing built."""
-    from jobs.ranges import first_of_last, trade_dates_between
     from trading_platform.instruments import load_registry, load_roll_table
+    from trading_platform.sessions import first_of_last, weekdays_between
     from trading_platform.settings import create_home
     from trading_platform.simulation import write_demo_archive
 
@@ -102,7 +102,7 @@ def make_home(folder: str, days: int, ticks_per_day: int) -> Callable[[], dict[s
             root / "sierra",
             registry,
             load_roll_table(registry, None),
-            trade_dates=trade_dates_between(first, LAST_DATE),
+            trade_dates=weekdays_between(first, LAST_DATE),
             ticks_per_full_day=ticks_per_day,
         )
         return {"first": first.isoformat(), "rows": archive.rows}

@@ -106,8 +106,8 @@ def numpy_mask(scid: str, trade_dates: int) -> Work:
 
 
 def _windows(trade_dates: int) -> list[tuple[int, int]]:
+    from trading_platform.instants import us_of
     from trading_platform.sessions import calendar_for
-    from trading_platform.sierra.format import us_of
 
     sessions = [calendar_for("CME_EQUITY").session(day) for day in open_days(trade_dates)]
     return [(us_of(session.window_start), us_of(session.window_end)) for session in sessions]

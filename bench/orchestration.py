@@ -83,7 +83,7 @@ def backfill(home: str, first: str, last: str) -> Callable[[], dict[str, Any]]:
             from jobs.backfill import Backfill, BackfillRequest, Reporter
             from jobs.selection import select_assets
 
-            engine = Backfill(platform.defs, platform.instance, opened.cache_dir / "claims", Reporter())
+            engine = Backfill(platform.defs, platform.instance, opened.claims_dir, Reporter())
             keys = select_assets(platform.defs, ASSETS)
             started = time.perf_counter()
             request = BackfillRequest(keys, date.fromisoformat(first), date.fromisoformat(last))
@@ -113,8 +113,9 @@ def bare(home: str, first: str, days: int) -> Callable[[], dict[str, Any]]:
 
     from assets.partitions import TRADE_DATES
     from jobs.backfill import QUIET
-    from jobs.ranges import TAG_RANGE_END, TAG_RANGE_START, contiguous_chunks, trade_dates_between
+    from jobs.ranges import TAG_RANGE_END, TAG_RANGE_START, contiguous_chunks
     from trading_platform.cli.platform import prepare_dagster_home
+    from trading_platform.sessions import weekdays_between
     from trading_platform.settings import open_home
 
     def asset(name: str) -> dg.AssetsDefinition:
@@ -134,7 +135,7 @@ def bare(home: str, first: str, days: int) -> Callable[[], dict[str, Any]]:
         prepare_dagster_home(opened)
         defs = dg.Definitions([asset(name) for name in ASSETS], executor=dg.in_process_executor)
         job = defs.resolve_implicit_global_asset_job_def()
-        dates = trade_dates_between(date.fromisoformat(first), LAST_DATE)[:days]
+        dates = weekdays_between(date.fromisoformat(first), LAST_DATE)[:days]
         done = 0
         with dg.DagsterInstance.get() as instance:
             started = time.perf_counter()

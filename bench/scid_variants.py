@@ -37,7 +37,8 @@ def record_type() -> np.dtype[np.void]:
 
 def ours(scid: str, out: str, trade_dates: int) -> Work:
     """Prepare ``build_day`` with everything on: index, hash, checks, contract, quarantine path, commit; nothing cached before."""
-    from trading_platform.lake import TICKS, LocalLake, build_day
+    from trading_platform.lake import LocalLake, build_day
+    from trading_platform.lake.contracts import TICKS
 
     lake = LocalLake(Path(out) / "lake")
     builder = ticks_builder(Path(scid), Path(out) / "lake", Path(out) / "cache")
@@ -67,7 +68,7 @@ def floor(scid: str, out: str, trade_dates: int) -> Work:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from trading_platform.lake import TICKS
+    from trading_platform.lake.contracts import TICKS
 
     schema, names = TICKS.arrow_schema, TICKS.arrow_schema.names
     settings: dict[str, Any] = {
@@ -139,7 +140,7 @@ def pandas_per_day(scid: str, out: str, trade_dates: int) -> Work:  # noqa: ARG0
     import numpy as np
     import pandas as pd
 
-    from trading_platform.lake import TICKS
+    from trading_platform.lake.contracts import TICKS
 
     schema = TICKS.arrow_schema
 

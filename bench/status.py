@@ -76,13 +76,13 @@ def make_home(home: str, days: int) -> Work:
         import dagster as dg
 
         from assets.coverage import series_of
-        from jobs.ranges import first_of_last, trade_dates_between
         from trading_platform.cli.platform import load_definitions, prepare_dagster_home
         from trading_platform.instruments import load_registry
+        from trading_platform.sessions import first_of_last, weekdays_between
         from trading_platform.settings import create_home
 
         root = Path(home)
-        dates = trade_dates_between(first_of_last(LAST_DATE, days), LAST_DATE)
+        dates = weekdays_between(first_of_last(LAST_DATE, days), LAST_DATE)
         answer = root / "made.json"
         made = create_home(root)
         made.instruments_toml.write_text(_instruments(), encoding="utf-8")

@@ -12,29 +12,29 @@ import time
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from assets import keys as asset_keys
-from assets.builders import RESOURCE_KEYS, Workbench, has_builder
+from assets.builders import Workbench, has_builder
 from assets.partitions import FIRST_TRADE_DATE, TRADE_DATES
 from assets.progress import TAG_FORCE, TAG_VERIFY, listening
-from trading_platform.errors import ConfigurationError, ExecutionError
+from trading_platform.errors import ExecutionError
 from trading_platform.lake import DayResult
 from trading_platform.lake.building import Outcome
 from trading_platform.process import ProcessIdentity
-from trading_platform.sessions import opened
+from trading_platform.sessions import opened, weekdays_between
 
 from .claims import claim, claim_of_runs, partition_name
 from .dead_runs import end_dead_runs, end_runs_of
 from .interrupts import InterruptWatch
 from .planning import DayState, Mode, PlannedDay, blocked_days, plan_days
 from .pools import wait_for_pool
-from .ranges import TAG_RANGE_END, TAG_RANGE_START, contiguous_chunks, trade_dates_between
+from .ranges import TAG_RANGE_END, TAG_RANGE_START, contiguous_chunks, refuse_impossible_range
 
 if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo
@@ -142,7 +142,7 @@ class Backfill:
         self._graph = defs.resolve_asset_graph()
         self._job = defs.resolve_implicit_global_asset_job_def()
         self._jobs = {job.name: job for job in defs.resolve_all_job_defs()}
-        self._workbench = _open_workbench(defs)
+        self._workbench = Workbench.of(defs)
         self._catalog = Path((defs.resources or {})["duckdb"].database)
 
     def plan(self, request: BackfillRequest) -> list[AssetReport]:
@@ -211,8 +211,8 @@ class Backfill:
         latest = opened(now, self._workbench.registry.get(key.path[0]))
         last_key = date.fromisoformat(TRADE_DATES.get_last_partition_key() or request.first.isoformat())
         runnable = min(request.last, latest, last_key)
-        days = [] if request.first > runnable else trade_dates_between(request.first, runnable)
-        later = [day for day in trade_dates_between(request.first, request.last) if day > runnable]
+        days = [] if request.first > runnable else weekdays_between(request.first, runnable)
+        later = [day for day in weekdays_between(request.first, request.last) if day > runnable]
         return days, [PlannedDay(day, DayState.NOT_OPEN, "its session has not opened yet") for day in later]
 
     def _plan_asset(
@@ -306,7 +306,7 @@ class Backfill:
         names = {
             partition_name(key.to_user_string(), day.isoformat())
             for key in self._dated(request)
-            for day in trade_dates_between(request.first, request.last)
+            for day in weekdays_between(request.first, request.last)
         }
         reported = False
         while True:
@@ -332,21 +332,8 @@ class Backfill:
 
 
 def _refuse_impossible(request: BackfillRequest) -> None:
-    if request.first < FIRST_TRADE_DATE:
-        raise ConfigurationError(
-            "E174",
-            f"the range begins on {request.first.isoformat()}, before the first partition {FIRST_TRADE_DATE.isoformat()}",
-            "days before it have no partition, and a run over them would fail as a whole; nothing was started",
-            _again(replace(request, first=FIRST_TRADE_DATE)),
-        )
-    if not trade_dates_between(request.first, request.last):
-        friday = request.first - timedelta(days=request.first.weekday() - 4)
-        raise ConfigurationError(
-            "E175",
-            f"there is no trade date from {request.first.isoformat()} to {request.last.isoformat()}: it is a weekend",
-            "a session is named after the weekday on which it ends, Sunday evening after Monday; nothing was started",
-            _again(replace(request, first=friday, last=friday)),
-        )
+    keys = [key.to_user_string() for key in request.keys]
+    refuse_impossible_range(request.first, request.last, FIRST_TRADE_DATE, "tp", "backfill", *keys)
 
 
 def _again(request: BackfillRequest, *options: str) -> str:
@@ -380,12 +367,7 @@ def _root_cause(error: SerializableErrorInfo) -> str:
 
 def latest_opened(defs: dg.Definitions, keys: Sequence[dg.AssetKey]) -> date:
     """Return the latest trade date whose session has opened, over the instruments of the assets."""
-    workbench = _open_workbench(defs)
-    now = workbench.clock.now()
-    symbols = {key.path[0] for key in keys if has_builder(key)} or {i.symbol for i in workbench.registry.active}
-    return max(opened(now, workbench.registry.get(symbol)) for symbol in symbols)
-
-
-def _open_workbench(defs: dg.Definitions) -> Workbench:
-    resources = defs.resources or {}
-    return Workbench.open({name: resources[name] for name in RESOURCE_KEYS})
+    with Workbench.of(defs) as workbench:
+        now = workbench.clock.now()
+        symbols = {key.path[0] for key in keys if has_builder(key)} or {i.symbol for i in workbench.registry.active}
+        return max(opened(now, workbench.registry.get(symbol)) for symbol in symbols)

@@ -18,7 +18,7 @@ import structlog
 from assets.builders import RESOURCE_KEYS, Workbench, builder_for
 from assets.keys import CATALOG
 from assets.partitions import TRADE_DATES
-from trading_platform.errors import PlatformError
+from trading_platform.errors import LakeError, SourceError
 from trading_platform.instruments import Instrument
 from trading_platform.lake.building import RecordedSource
 from trading_platform.sessions import calendar_for
@@ -75,12 +75,9 @@ def daily_ingest_schedule(
         local_day = context.scheduled_execution_time.date()
         is_due = _is_open(local_day, instruments) and TRADE_DATES.has_partition_key(local_day.isoformat())
         past = sessions_before(local_day, instruments, LOOK_BACK_SESSIONS)
-        workbench = Workbench.open({name: getattr(context.resources, name) for name in RESOURCE_KEYS})
-        try:
+        with Workbench.from_context(context) as workbench:
             missed = missed_days(workbench, context.instance, parents, past)
             absent = {day: not_recorded(workbench, parents, day) for day in {local_day, *missed}}
-        finally:
-            workbench.stat_cache.close()
         requests, named = _catch_up(context.instance, missed)
         if missed:
             _log.warning(
@@ -181,7 +178,7 @@ def _has_source(key: dg.AssetKey, workbench: Workbench, day: date) -> bool:
     """Tell whether a day can be made; a source that cannot be read cannot be told from one that is not there, and is reported elsewhere."""
     try:
         plan = builder_for(key, workbench).plan(day)
-    except PlatformError:
+    except (SourceError, LakeError):  # a damaged upstream file as well; wrong settings are not hidden
         return False
     return plan.decided is None or plan.decided.is_materialized
 

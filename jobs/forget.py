@@ -16,16 +16,17 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.builders import RESOURCE_KEYS, Workbench, builder_for, has_builder
+from assets.builders import Workbench, builder_for, has_builder
 from trading_platform.errors import ConfigurationError, ExecutionError, LakeError, PlatformError, command
-from trading_platform.lake.building import DayBuilder, Outcome, fingerprint_of
+from trading_platform.lake.building import DayBuilder, present_fingerprint
 from trading_platform.lake.footer import Footer
 from trading_platform.lake.removal import StoredFiles, remove_partition, stored_files
+from trading_platform.sessions import weekdays_between
 
 from .claims import claim, claim_of_runs, partition_name
 from .dead_runs import UNFINISHED, end_dead_runs
 from .events import wipe_partitions
-from .ranges import days_of_run, trade_dates_between
+from .ranges import days_of_run
 
 _MOST_NOTED_DAYS = 500
 
@@ -107,8 +108,7 @@ class Forgetting:
         self._claims_dir = claims_dir
         self._graph = defs.resolve_asset_graph()
         self._jobs = {job.name: job for job in defs.resolve_all_job_defs()}
-        resources = defs.resources or {}
-        self._workbench = Workbench.open({name: resources[name] for name in RESOURCE_KEYS})
+        self._workbench = Workbench.of(defs)
 
     def plan(self, request: ForgetRequest) -> ForgetPlan:
         """Say what would go and what would stay behind; nothing is changed.
@@ -183,7 +183,7 @@ class Forgetting:
     def _stored(self, key: dg.AssetKey, request: ForgetRequest) -> Iterator[StoredDay]:
         symbol, dataset = key.path
         materialized = self._instance.get_materialized_partitions(key)
-        for day in trade_dates_between(request.first, request.last):
+        for day in weekdays_between(request.first, request.last):
             files = stored_files(self._workbench.lake, dataset, symbol, day)
             is_materialized = day.isoformat() in materialized
             if files.paths or is_materialized:
@@ -247,10 +247,18 @@ def _outlook(builder: DayBuilder, day: date, footer: Footer | None) -> tuple[str
         plan = builder.plan(day)
         if plan.decided is not None and not plan.decided.is_materialized:
             return plan.reason or plan.decided.value, False
-        sources = () if plan.decided in {Outcome.CLOSED, Outcome.EMPTY} else builder.hash_sources(plan, verify=False)
+        sources = () if plan.decided is not None else builder.hash_sources(plan)
+        fingerprint = present_fingerprint(builder, plan)
     except PlatformError as error:
         return f"{error.code} {error.what}", False
-    return None, footer is not None and fingerprint_of(builder, plan, sources) != footer.fingerprint
+    if footer is None or fingerprint == footer.fingerprint:
+        return None, False
+    if builder.contract.is_primary:
+        now = {source.name: source.sha256 for source in sources}
+        changed = [source.name for source in footer.sources if now.get(source.name, source.sha256) != source.sha256]
+        if changed:
+            return f"{', '.join(changed)} no longer holds the records that this copy was made from", False
+    return None, True
 
 
 def _unrecoverable(lost: Sequence[StoredDay]) -> ExecutionError:

@@ -17,7 +17,7 @@ from assets.builders import Workbench, builder_for
 from assets.metadata import is_done
 from trading_platform.clock import SystemClock
 from trading_platform.errors import LakeError, PlatformError
-from trading_platform.lake.building import DayBuilder, Outcome, RecordedSource, fingerprint_of
+from trading_platform.lake.building import DayBuilder, RecordedSource, present_fingerprint
 from trading_platform.lake.reader import is_intact
 from trading_platform.sessions import calendar_for
 
@@ -91,9 +91,13 @@ def plan_days(
     Returns:
         One entry per day, in the same order.
     """
-    if mode is Mode.FORCE:
-        return [PlannedDay(day, DayState.FORCED, "forced") for day in days]
     materialized = instance.get_materialized_partitions(key)
+    if mode is Mode.FORCE:
+        builder = builder_for(key, workbench)
+        forced = {day: PlannedDay(day, DayState.FORCED, "forced") for day in days}
+        # Nothing forces a source to hold what was recorded later.
+        new = (_first_time(builder, day) for day in days if day.isoformat() not in materialized)
+        return list((forced | {one.trade_date: one for one in new if one.state is DayState.NOT_RECORDED}).values())
     known = [day for day in days if day.isoformat() in materialized]
     builder = builder_for(key, workbench)
     finished = _finished(key, builder, workbench, instance, known) if mode is not Mode.MISSING_ONLY else {}
@@ -226,8 +230,7 @@ def _compare(builder: DayBuilder, workbench: Workbench, day: date, *, verify: bo
     plan = builder.plan(day)
     if plan.decided is not None and not plan.decided.is_materialized:
         return PlannedDay(day, DayState.CURRENT, f"source not there now ({plan.reason}); stored data kept")
-    sources = () if plan.decided in {Outcome.CLOSED, Outcome.EMPTY} else builder.hash_sources(plan, verify=verify)
-    if fingerprint_of(builder, plan, sources) == footer.fingerprint:
+    if present_fingerprint(builder, plan, verify=verify) == footer.fingerprint:
         path = workbench.lake.path(builder.contract.name, builder.symbol, day)
         if verify and not is_intact(path):
             return PlannedDay(day, DayState.UNREADABLE, "its stored file is damaged")

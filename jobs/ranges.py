@@ -5,15 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 
+from trading_platform.errors import ConfigurationError, command
+from trading_platform.sessions import weekdays_between
+
 TAG_RANGE_START = "dagster/asset_partition_range_start"
 TAG_RANGE_END = "dagster/asset_partition_range_end"
 TAG_PARTITION = "dagster/partition"
 
 
-def trade_dates_between(first: date, last: date) -> list[date]:
-    """Return the days from first to last, both included, that can be trade dates: all but weekends."""
-    days = (date.fromordinal(n) for n in range(first.toordinal(), last.toordinal() + 1))
-    return [day for day in days if day.weekday() < 5]
+def refuse_impossible_range(first: date, last: date, earliest: date, *parts: object) -> None:
+    """Refuse a range that begins before the first partition or holds no trade date.
+
+    Args:
+        first: first trade date.
+        last: last trade date, inclusive, not before ``first``.
+        earliest: first trade date that has a partition.
+        parts: the command without its range, for the next command.
+
+    Raises:
+        ConfigurationError: E174 it begins too early, E175 it is a weekend.
+    """
+    if first < earliest:
+        raise ConfigurationError(
+            "E174",
+            f"the range begins on {first}, before the first partition {earliest}",
+            "days before it have no partition, so they are neither made nor judged; nothing was done",
+            command(*parts, "--from", earliest, "--to", max(last, earliest)),
+        )
+    if not weekdays_between(first, last):
+        friday = first - timedelta(days=first.weekday() - 4)
+        raise ConfigurationError(
+            "E175",
+            f"there is no trade date from {first} to {last}: it is a weekend",
+            "a session is named after the weekday on which it ends, Sunday evening after Monday; nothing was done",
+            command(*parts, "--from", friday, "--to", friday),
+        )
 
 
 def days_of_run(tags: Mapping[str, str]) -> list[date]:
@@ -22,18 +48,7 @@ def days_of_run(tags: Mapping[str, str]) -> list[date]:
     last = tags.get(TAG_RANGE_END) or tags.get(TAG_PARTITION)
     if first is None or last is None:
         return []
-    return trade_dates_between(date.fromisoformat(first), date.fromisoformat(last))
-
-
-def first_of_last(last: date, number: int) -> date:
-    """Return the first of the ``number`` weekdays that end with ``last``; at the earliest the first day of the calendar."""
-    if number > last.toordinal():
-        return date.min
-    day, left = last, number - 1 if last.weekday() < 5 else number
-    while left > 0:
-        day -= timedelta(days=1)
-        left -= day.weekday() < 5
-    return day
+    return weekdays_between(date.fromisoformat(first), date.fromisoformat(last))
 
 
 def next_partition(day: date) -> date:

@@ -22,8 +22,9 @@ from typing import Final
 import dagster as dg
 
 from assets.builders import Workbench, builder_for
+from assets.metadata import ERROR_CODE
 from trading_platform.errors import ExecutionError, LakeError, PlatformError, command
-from trading_platform.lake.building import DayBuilder, Outcome, fingerprint_of
+from trading_platform.lake.building import DayBuilder, present_fingerprint
 from trading_platform.sessions import Session, calendar_for
 
 from .claims import partition_name
@@ -45,7 +46,6 @@ LIVE_PAUSE_GROWTH: Final = 4
 LONGEST_LIVE_PAUSE_S: Final = 3600
 # A request that has no run yet is being submitted; after this time it was lost (the daemon was killed) and is made again.
 LOST_AFTER_S: Final = 120
-NO_NUMBER: Final = "E605"
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ class Refresher:
             entry.error = ""
             entry.attempts = 0 if entry.is_live else entry.attempts
         else:
-            entry.error = self._code_of_failure(asset, day, run) or NO_NUMBER
+            entry.error = self._code_of_failure(asset, day, run)
         entry.is_running = False
         return True
 
@@ -258,15 +258,19 @@ class Refresher:
             self._runs[request] = next((run for run in runs if not run.is_finished), runs[0] if runs else None)
         return self._runs[request]
 
-    def _code_of_failure(self, asset: str, day: date, run: dg.DagsterRun) -> str | None:
-        """Return the number of the error that a run met on a day; None if it never came to the day."""
+    def _code_of_failure(self, asset: str, day: date, run: dg.DagsterRun) -> str:
+        """Return the number of the error that a run met on a day; empty if it never came to the day, or met none with a number."""
         for key in self._chains[asset]:
             wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[day.isoformat()])
             for record in self._instance.fetch_observations(wanted, limit=1).records:
                 observation = record.asset_observation
-                if record.run_id == run.run_id and observation is not None and "error" in observation.metadata:
+                if record.run_id != run.run_id or observation is None:
+                    continue
+                if ERROR_CODE in observation.metadata:
+                    return str(observation.metadata[ERROR_CODE].value)
+                if "error" in observation.metadata:  # made by an older version: the number stands before the text
                     return str(observation.metadata["error"].value)[:4]
-        return None
+        return ""
 
     def _is_worth_a_look(self, asset: str, day: date, entry: PendingDay) -> bool:
         """Tell whether a day whose source has not changed can be due, without looking at it."""
@@ -286,7 +290,7 @@ class Refresher:
             pause_s = settings.live_interval_s * int(LIVE_PAUSE_GROWTH ** max(0, entry.attempts - 1))
             return entry.at_s + min(pause_s, max(settings.live_interval_s, LONGEST_LIVE_PAUSE_S))
         # Its run did not come to the day, because another one failed: that is no reason to wait.
-        if not entry.attempts or entry.error in {"", NO_NUMBER}:
+        if not entry.attempts or not entry.error:
             return 0
         return entry.at_s + settings.retry_pause_s * int(PAUSE_GROWTH ** (entry.attempts - 1))
 
@@ -308,8 +312,7 @@ class Refresher:
         plan = builder.plan(day)
         if plan.decided is not None and not plan.decided.is_materialized:
             return None
-        sources = () if plan.decided in {Outcome.CLOSED, Outcome.EMPTY} else builder.hash_sources(plan)
-        return fingerprint_of(builder, plan, sources)
+        return present_fingerprint(builder, plan)
 
     def _keys_to_make(self, asset: str, day: date, entry: PendingDay, *, is_live: bool) -> tuple[dg.AssetKey, ...]:
         """Return the assets that are wanted.
@@ -403,10 +406,14 @@ def given_up(asset: str, day: date, entry: PendingDay) -> ExecutionError:
     text = day.isoformat()
     return ExecutionError(
         "E606",
-        f"{asset} {text} is left alone after {entry.attempts} attempts, the last ended with {entry.error or NO_NUMBER}",
+        f"{asset} {text} is left alone after {entry.attempts} attempts, the last ended {_number_of(entry)}",
         "the same content fails the same way; it is tried again when its source changes, and older data of the day, if any, are kept",
         command("tp", "backfill", f"{asset.partition('/')[0]}/*", "--from", text, "--to", text),
     )
+
+
+def _number_of(entry: PendingDay) -> str:
+    return f"with {entry.error}" if entry.error else "without a number"
 
 
 def _describe(cursor: Cursor) -> list[str]:
@@ -426,7 +433,7 @@ def _by_state(days: Mapping[date, PendingDay]) -> dict[str, list[date]]:
     for day in sorted(days):
         entry = days[day]
         if entry.is_given_up:
-            state = f"left alone|{entry.error or NO_NUMBER}"
+            state = f"left alone|{entry.error or _number_of(entry)}"
         elif entry.is_running:
             state = "running|"
         elif entry.error:

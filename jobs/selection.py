@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
 from collections.abc import Iterable, Sequence
 
 import dagster as dg
 from dagster import AssetSelection
 
 from trading_platform.errors import ConfigurationError
+
+from .names import names_meant, no_such_name
 
 
 def select_assets(defs: dg.Definitions, wanted: Sequence[str]) -> list[dg.AssetKey]:
@@ -35,29 +35,14 @@ def select_assets(defs: dg.Definitions, wanted: Sequence[str]) -> list[dg.AssetK
     for text in wanted:
         found = _resolve(text, names, graph)
         if not found:
-            near = difflib.get_close_matches(text, names, n=3, cutoff=0.4) or sorted(names)[:3]
-            raise ConfigurationError(
-                "E161",
-                f"no asset matches {text!r}; near: {', '.join(near)}",
-                "only active instruments have assets, and keys are written SYMBOL/dataset; nothing was started",
-                "tp instruments list",
-            )
+            raise no_such_name(text, names)
         chosen |= found
     return [key for key in ordered if key in chosen]
 
 
-def _in_other_capitals(text: str, names: dict[str, dg.AssetKey]) -> set[dg.AssetKey]:
-    """Match without regard to capitals; nothing if two names differ in capitals alone, because then one of them is meant."""
-    found = {name for name in names if fnmatch.fnmatchcase(name.casefold(), text.casefold())}
-    return {names[name] for name in found} if len({name.casefold() for name in found}) == len(found) else set()
-
-
 def _resolve(text: str, names: dict[str, dg.AssetKey], graph: object) -> set[dg.AssetKey]:
-    if text in names:
-        return {names[text]}
-    if not any(mark in text for mark in ':"+()'):
-        found = {key for name, key in names.items() if fnmatch.fnmatchcase(name, text)}
-        return found or _in_other_capitals(text, names)
+    if text in names or not any(mark in text for mark in ':"+()'):
+        return {names[name] for name in names_meant(text, names)}
     try:
         selected: Iterable[dg.AssetKey] = AssetSelection.from_string(text).resolve(graph)  # type: ignore[arg-type]  # graph is a BaseAssetGraph
     except dg.DagsterError as error:

@@ -122,7 +122,7 @@ class Cursor:
                 f"what the sensor new_files remembers cannot be read: {type(error).__name__}: {error}",
                 "the cursor was edited, or written by another version; the files are taken as they are now, nothing is requested, and days "
                 "that changed meanwhile are found by a backfill",
-                "tp backfill --from D --to D",
+                "tp backfill --last 20",
             ) from error
 
 

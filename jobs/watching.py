@@ -18,7 +18,7 @@ from assets.builders import Workbench
 from assets.partitions import FIRST_TRADE_DATE, TRADE_DATES
 from trading_platform.errors import ConfigurationError
 from trading_platform.instruments import Contract
-from trading_platform.sessions import calendar_for, opened
+from trading_platform.sessions import calendar_for, opened, weekdays_between
 from trading_platform.sierra.depth.archive import DepthArchive
 from trading_platform.sierra.watch import (
     ChangeKind,
@@ -33,7 +33,6 @@ from trading_platform.sierra.watch import (
     trade_dates_of_utc_date,
 )
 
-from .ranges import trade_dates_between
 from .watch_cursor import Cursor
 
 # There is one file of depth per contract and UTC date, and Dagster stores the cursor with every look: only those of the newest dates are
@@ -215,10 +214,12 @@ def _own_days(file: WatchedFile, workbench: Workbench, earliest: date | None) ->
     if file.utc_date is not None:
         try:
             days = trade_dates_of_utc_date(file.utc_date, calendar_for(instrument.calendar))
-        except ConfigurationError:  # a date in a name that no calendar covers: one odd file must not hold up the others
-            days = []
+        except ConfigurationError as error:
+            if error.code != "E140":
+                raise
+            days = []  # a date in a name that no calendar covers: one odd file must not hold up the others
     else:
-        days = [] if earliest is None else trade_dates_between(max(earliest, FIRST_TRADE_DATE), latest)
+        days = [] if earliest is None else weekdays_between(max(earliest, FIRST_TRADE_DATE), latest)
     return [
         day
         for day in days

@@ -22,13 +22,8 @@ class ReferenceDataResource(dg.ConfigurableResource[Registry]):
 
     def registry(self) -> Registry:
         """Read the registry."""
-        return load_registry(_if_file(self.instruments_toml))
+        return load_registry(Path(self.instruments_toml))
 
     def rolls(self, registry: Registry) -> RollTable:
         """Read the roll table."""
-        return load_roll_table(registry, _if_file(self.rolls_csv))
-
-
-def _if_file(name: str) -> Path | None:
-    path = Path(name)
-    return path if path.is_file() else None
+        return load_roll_table(registry, Path(self.rolls_csv))

@@ -68,14 +68,12 @@ def new_files_sensor(
         description="Looks at the source files and requests exactly the days whose content changed; nothing on first sight of a folder.",
     )
     def look_at_files(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        workbench = Workbench.open({name: getattr(context.resources, name) for name in RESOURCE_KEYS})
-        try:
-            refresher = Refresher(workbench, context.instance, chains, settings, claimed, monotonic)
-            return _look(context, workbench, refresher, chains)
-        except SourceError as error:
-            return _folder_lost(context.cursor, error)
-        finally:
-            workbench.stat_cache.close()
+        with Workbench.from_context(context) as workbench:
+            try:
+                refresher = Refresher(workbench, context.instance, chains, settings, claimed, monotonic)
+                return _look(context, workbench, refresher, chains)
+            except SourceError as error:
+                return _folder_lost(context.cursor, error)
 
     def claimed() -> frozenset[str]:
         return claimed_partitions(claims_dir)

@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .errors import ConfigurationError, command
+from .files import replace_file
 
 PREFIX = "TP_"
 DOTENV = ".env"
@@ -113,6 +114,26 @@ class Home:
         return self.path / "cache"
 
     @property
+    def claims_dir(self) -> Path:
+        """Return the folder in which running backfills claim their partitions."""
+        return self.cache_dir / "claims"
+
+    @property
+    def coverage_cache_dir(self) -> Path:
+        """Return the folder of everything that the coverage board remembers."""
+        return self.cache_dir / "coverage"
+
+    @property
+    def runs_db(self) -> Path:
+        """Return Dagster's SQLite file of runs; absent if ``dagster.yaml`` names another storage."""
+        return self.dagster_dir / "history" / "runs.db"
+
+    @property
+    def events_db(self) -> Path:
+        """Return Dagster's SQLite file of asset events over all runs; absent if ``dagster.yaml`` names another storage."""
+        return self.dagster_dir / "history" / "runs" / "index.db"
+
+    @property
     def instruments_toml(self) -> Path:
         """Return the list of active instruments and overrides of the registry."""
         return self.path / "instruments.toml"
@@ -121,6 +142,11 @@ class Home:
     def rolls_csv(self) -> Path:
         """Return the explicit roll table."""
         return self.path / "rolls.csv"
+
+    @property
+    def roll_gaps_csv(self) -> Path:
+        """Return the measured price gaps at rolls."""
+        return self.path / "roll_gaps.csv"
 
     @property
     def sources_toml(self) -> Path:
@@ -280,17 +306,4 @@ def _holds_synthetic_data(path: Path) -> bool | None:
 
 def _write_marker(folder: Path, text: str) -> None:
     """Replace the marker; at every moment the old one or the new one is there, also after a loss of power."""
-    temporary = folder / f".{_MARKER}.{os.getpid()}.tmp"
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(folder / _MARKER)
-    finally:
-        temporary.unlink(missing_ok=True)
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    replace_file(folder / _MARKER, lambda file: file.write(text.encode()))

@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 
 from trading_platform.bars import BarsBuilder
-from trading_platform.bars.kernel import to_us
 from trading_platform.clock import FixedClock
+from trading_platform.instants import us_of
 from trading_platform.instruments import Instrument, load_registry
-from trading_platform.lake import TICKS, FooterFields, LocalLake, Outcome
+from trading_platform.lake import FooterFields, LocalLake, Outcome
+from trading_platform.lake.contracts import TICKS
 from trading_platform.sessions import TradingCalendar, calendar_for
 
 from . import frames
@@ -93,7 +94,7 @@ def session_ticks(calendar: TradingCalendar) -> pl.DataFrame:
     """Return 300,000 seeded ticks over the trading hours of DAY (three row groups), one of them out of order."""
     session = calendar.session(DAY)
     rows, rng = 300_000, np.random.default_rng(11)
-    ts = np.sort(rng.integers(to_us(session.opens_at), to_us(session.closes_at), rows))
+    ts = np.sort(rng.integers(us_of(session.opens_at), us_of(session.closes_at), rows))
     ts[150_000], ts[150_001] = ts[150_001] + 1, ts[150_000]
     price = (80_000 + rng.integers(-2, 3, rows).cumsum()) * 0.25
     return frames.tick_frame(ts, price, rng.integers(1, 50, rows), rng.integers(-1, 2, rows))

@@ -14,7 +14,6 @@ from trading_platform.bars.checks import (
     check_facts,
     price_jumps,
     session_gaps,
-    trading_spans,
 )
 from trading_platform.lake import Severity
 from trading_platform.sessions import Session
@@ -170,15 +169,6 @@ def test_b1_gaps_are_counted_inside_the_trading_hours_only() -> None:
     assert gaps_of([m for m in full if 10 <= m < 100]) == (2, 600 + 1_200, 1_200, 100)
     assert gaps_of([]) == (2, 3_600 + 1_800, 3_600, 0)
     assert gaps_of([0, 5], CLOSED) == (0, 0, 0, None)
-
-
-def test_b1_trading_spans_leave_out_the_breaks() -> None:
-    minute = 60_000_000
-    assert trading_spans(SESSION) == [
-        (OPENS_US, OPENS_US + 60 * minute),
-        (OPENS_US + 90 * minute, OPENS_US + 120 * minute),
-    ]
-    assert trading_spans(CLOSED) == []
 
 
 def test_b1_tick_totals_start_without_a_range() -> None:

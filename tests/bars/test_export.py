@@ -13,7 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from pyarrow import feather
 
-from trading_platform.bars import BAR_COLUMNS, export, export_bars, time_bars, volume_bars
+from trading_platform.bars import BAR_COLUMNS, export_bars, time_bars, volume_bars
 from trading_platform.bars.export import BarKind, parse_clock
 from trading_platform.errors import QualityError
 from trading_platform.lake import Outcome
@@ -151,7 +151,7 @@ def test_b4_a_full_disk_leaves_the_older_export_and_no_temporary(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(export.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(QualityError, match="No space left on device") as caught:
         export_bars(lake, "MNQ", DAY, file_format=file_format, out=tmp_path, force=True)
     assert caught.value.code == "E429"

@@ -60,6 +60,12 @@ def test_t6_the_ladder_shows_asks_above_bids_with_cumulative_quantity(home: Path
     assert "SYNTHETIC" not in called.err
 
 
+def test_u2_the_symbol_may_be_written_in_other_capitals(home: Path) -> None:
+    called = call("depth", "book", "mnq", "--at", "2026-03-10T14:00:02.5Z", "--json", home=home)
+    assert called.code == 0, called.err
+    assert (called.json["symbol"], called.json["events_replayed"]) == ("MNQ", 5)
+
+
 def test_t6_json_holds_the_same_book(home: Path) -> None:
     called = call("depth", "book", "MNQ", "--at", "2026-03-10T08:00:02.5-06:00", "--levels", "1", "--json", home=home)
     assert called.code == 0, called.err

@@ -120,6 +120,15 @@ def test_m4_a_healthy_home_has_no_failure(situation: Situation) -> None:
     assert found["run history"].status is Status.SKIP
 
 
+def test_m4_depth_files_are_counted_as_the_platform_reads_them(situation: Situation, data_folder: Path) -> None:
+    (data_folder / "MNQH26_FUT_CME.2026-03-04.depth").touch()
+    (data_folder / "MarketDepthData" / "MNQH26_FUT_CME.2026-03-05.dept").touch()
+    (data_folder / "MarketDepthData" / "notes.depth").touch()
+    assert home_checks.data_folder(situation).what.endswith("1 .scid files, 4 .depth files")
+    situation.known_home.instruments_toml.write_text("active = [")
+    assert "market depth cannot be listed (E121 " in home_checks.data_folder(situation).what
+
+
 def test_m4_what_breaks_inside_a_check_is_its_finding_and_no_others(situation: Situation) -> None:
     def breaks(at: Situation) -> Verdict:
         raise ZeroDivisionError("surprise")
@@ -309,6 +318,7 @@ def test_m4_a_folder_that_cannot_be_written_is_a_failure(
     monkeypatch.setattr(Path, "open", refuse)
     verdict = home_checks.write_access(situation)
     assert (verdict.status, broken in verdict.what, "Read-only" in verdict.what) == (Status.FAIL, True, True)
+    assert verdict.next_command == f"df -h {situation.known_home.path / broken}"
     monkeypatch.undo()
     assert contents(situation.known_home.path) == before
 
@@ -352,6 +362,7 @@ def test_m4_the_data_folder_is_absent_empty_or_not_named(
     [
         ("instruments.toml", "active = [", "E121"),
         ("rolls.csv", "root,contract\n", "E130"),
+        ("roll_gaps.csv", "root,from_contract\n", "E135"),
         ("sources.toml", "[[source]]\npath = 3\n", "E216"),
     ],
 )
@@ -397,10 +408,13 @@ def test_m4_a_damaged_history_is_a_failure_and_is_not_touched(situation: Situati
     content[8_192:16_384] = bytes(8_192)
     (history / "runs.db").write_bytes(content)
     before = contents(situation.known_home.path)
-    assert runs.run_history(situation).status is Status.FAIL
+    damaged = runs.run_history(situation)
+    assert (damaged.status, damaged.next_command) == (Status.FAIL, f"mv {history} {history}.damaged")
     (history / "runs.db").write_bytes(b"no database at all, but long enough" * 100)
     assert runs.run_history(situation).status is Status.FAIL
+    assert runs.dead_runs(situation) == Verdict(Status.SKIP, "the run history is damaged, see above")
     (history / "runs.db").write_bytes(content)
+    assert runs.dead_runs(situation) == Verdict(Status.SKIP, "the run history is damaged, see above")
     assert contents(situation.known_home.path) == before
 
 
@@ -445,7 +459,7 @@ def test_m4_claims_and_temporaries_of_dead_processes_are_found_and_removed_by_th
     situation: Situation,
 ) -> None:
     home = situation.known_home
-    claims = home.cache_dir / "claims"
+    claims = home.claims_dir
     day = home.lake_dir / "ticks" / "symbol=MNQ" / "date=2026-03-02"
     refused = home.lake_dir / "quarantine" / "ticks" / "symbol=MNQ" / "date=2026-03-02"
     for folder in (claims, day, refused):

@@ -13,7 +13,7 @@ from trading_platform import settings
 from trading_platform.clock import SystemClock
 from trading_platform.errors import LakeError
 from trading_platform.instruments import load_registry, load_roll_table
-from trading_platform.instruments.roll_gaps import read_roll_gaps
+from trading_platform.instruments.roll_gaps_csv import read_roll_gaps
 from trading_platform.lake import LocalLake, Outcome, build_day
 from trading_platform.lake.continuous_series import continuous
 from trading_platform.sessions import calendar_for
@@ -185,7 +185,7 @@ def test_s3_from_archive_to_a_back_adjusted_series_by_volume(home: Path) -> None
     called = call("rolls", "gaps", "ES", "--write", home=home)
     assert called.code == 0
     assert "roll_gaps.csv is written" in called.out
-    rolls, gaps = load_roll_table(REGISTRY, home / "rolls.csv"), read_roll_gaps(home / "roll_gaps.csv")
+    rolls, gaps = load_roll_table(REGISTRY, home / "rolls.csv"), read_roll_gaps(home / "roll_gaps.csv", REGISTRY)
     span = (SESSIONS[0], SESSIONS[-1])
 
     stored = continuous(lake, rolls, gaps, "ES", span, dataset="ticks")

@@ -50,7 +50,13 @@ def test_t1_import_into_a_fresh_home_makes_the_days_in_front(fresh_home: Path, s
         }
     ]
     made = {asset["asset"]: [day["outcome"] for day in asset["days"]] for asset in called.json["assets"]}
-    assert made == {"MNQ/ticks": ["WRITE"], "MNQ/bars_1s": ["WRITE"], "MNQ/bars_1m": ["WRITE"], "lake/sql_views": []}
+    assert made == {
+        "MNQ/ticks": ["WRITE"],
+        "MNQ/bars_1s": ["WRITE"],
+        "MNQ/bars_1m": ["WRITE"],
+        "lake/sql_views": [],
+        "lake/coverage": [],
+    }
     assert [(s.path, s.contract.symbol) for s in read_sources(fresh_home / "sources.toml")] == [(file, "MNQM25")]
     assert tomllib.loads((fresh_home / "instruments.toml").read_text())["active"] == ["MNQ"]
 

@@ -124,6 +124,29 @@ def test_p12_status_refuses_wrong_usage(demo: Demo, arguments: tuple[str, ...], 
     assert (called.code, called.error.code) == (2, code)
 
 
+def test_u2_status_takes_names_in_other_capitals_as_a_backfill_does(demo: Demo) -> None:
+    called = call("status", "mnq/ticks", "Es/Bars*", "--json", home=demo.home)
+    assert {row["asset"] for row in called.json["rows"]} == {"MNQ/ticks", "ES/bars_1s", "ES/bars_1m"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "next_command"),
+    [
+        (("--from", "2001-01-02", "--to", DAY), f"tp status --from 2005-01-03 --to {DAY}"),
+        (
+            ("MNQ/*", "--from", "2025-03-15", "--to", "2025-03-16"),
+            "tp status 'MNQ/*' --from 2025-03-14 --to 2025-03-14",
+        ),
+    ],
+)
+def test_u5_the_next_command_of_an_impossible_range_is_the_nearest_possible_one(
+    demo: Demo, arguments: tuple[str, ...], next_command: str
+) -> None:
+    error = call("status", *arguments, home=demo.home).error
+    assert error is not None
+    assert error.next_command == next_command
+
+
 def test_p12_second_look_loads_neither_dagster_nor_data_frames(demo: Demo) -> None:
     program = (
         "import sys; sys.argv = ['tp', 'status', '--json']\n"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
-from trading_platform.coverage.assemble import weekdays
 from trading_platform.coverage.board import Board
 from trading_platform.coverage.judge import Judgement
 from trading_platform.coverage.series import Series
 from trading_platform.coverage.states import State
+from trading_platform.sessions import weekdays_between
 
 NOW = datetime(2025, 3, 20, 12, tzinfo=UTC)
 
@@ -27,7 +27,7 @@ def board_of(
     otherwise: State = State.COMPLETE,
 ) -> Board:
     """Return a board with the given cells; all others are ``otherwise``."""
-    board = Board(list(rows), weekdays(first, last), NOW)
+    board = Board(list(rows), weekdays_between(first, last), NOW)
     for row in range(len(rows)):
         for column, day in enumerate(board.days):
             board.put(row, column, cells.get((row, day), Judgement(otherwise)))

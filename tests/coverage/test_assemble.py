@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 
 from trading_platform.coverage import assemble, files
-from trading_platform.coverage.assemble import Surroundings, make_board, weekdays
+from trading_platform.coverage.assemble import Surroundings, make_board
 from trading_platform.coverage.calendar import CalendarDays, calendar_days, pack, unpack
 from trading_platform.coverage.files import DTYPE, NO_EVENT, OUTCOMES, StoredDays, Texts
 from trading_platform.coverage.history import DayEvents, NoHistory
 from trading_platform.coverage.judge import EventFacts, FileFacts, SessionFacts, judge_day
 from trading_platform.coverage.states import State
 from trading_platform.errors import ConfigurationError
-from trading_platform.sessions import calendar_for
+from trading_platform.sessions import calendar_for, weekdays_between
 
 from .boards import series
 
 FIRST, LAST = date(2025, 3, 3), date(2025, 5, 30)
 NOW = datetime(2025, 5, 28, 19, tzinfo=UTC)
-DAYS = weekdays(FIRST, LAST)
+DAYS = weekdays_between(FIRST, LAST)
 
 
 @pytest.fixture(scope="module")

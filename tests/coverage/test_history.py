@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets.coverage import InstanceHistory
+from assets.run_history import InstanceHistory
 from trading_platform.coverage.history import RunHistory, SqliteHistory, failure_text
 from trading_platform.errors import LakeError
 

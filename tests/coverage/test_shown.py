@@ -84,6 +84,29 @@ def test_p12_groups_reach_over_closed_days_and_over_reasons_that_name_their_day(
     assert (group.first, group.last, group.days) == (days[0], days[-1], 3)
 
 
+def test_p12_reasons_with_the_same_words_are_one_group_whatever_the_numbers_and_contracts() -> None:
+    days = [date(2025, 3, day) for day in (12, 13, 14)]
+    cells = {
+        (row, day): Judgement(State.MISSING, f"no market depth of {symbol}{code}25: looked for {symbol}.{day}.depth")
+        for row, symbol in enumerate(("MNQ", "ES"))
+        for day, code in zip(days, "HHM", strict=True)
+    }
+    (mnq, es) = board_of(MONDAY, FRIDAY, cells, rows=(series(), series("ES"))).reasons_in_order()
+    assert (mnq.days, es.days) == (3, 3)
+    assert mnq.why == "first: no market depth of MNQH25: looked for MNQ.2025-03-12.depth"
+
+
+def test_p12_next_command_makes_first_what_days_wait_for() -> None:
+    reason = "never made, ES/ticks of that day is not stored"
+    rows = (series("ES", "bars_1s"), series("ES", "bars_1m"))
+    board = board_of(MONDAY, FRIDAY, {(row, MONDAY): Judgement(State.MISSING, reason) for row in (0, 1)}, rows=rows)
+    board.wait_for(reason, ["ES/ticks"])
+    (group,) = board.reasons_in_order()
+    assert (group.why, group.names) == (reason, "ES/bars_1s ES/bars_1m")
+    expected = "tp backfill ES/ticks ES/bars_1s ES/bars_1m --from 2025-03-10 --to 2025-03-10"
+    assert group.next_command == expected
+
+
 def test_p12_page_needs_nothing_else_and_escapes_reasons(two_weeks: Board) -> None:
     two_weeks.put(0, 0, Judgement(State.MISSING, 'a <b> & "c"'))
     two_weeks.is_synthetic = True
@@ -101,7 +124,7 @@ def test_p12_page_of_ten_years_stays_small() -> None:
     rows = tuple(series(symbol) for symbol in ("ES", "MNQ", "NQ"))
     text = page(board_of(first, last, {(1, date(2020, 6, 12)): GONE}, rows=rows))
     assert len(text) < 20_000
-    assert text.count("<td class=dim>2020</td>") == 3
+    assert text.count("<span>2020</span>") == 3
 
 
 def test_p12_page_that_cannot_be_written_is_e545(two_weeks: Board, tmp_path: Path) -> None:
@@ -123,12 +146,31 @@ def svg_of(markdown: str) -> ET.Element:
 
 
 def test_p12_picture_draws_missing_days_over_complete_ones(two_weeks: Board) -> None:
-    svg = svg_of(summary_picture(two_weeks, alt="coverage"))
+    svg = svg_of(summary_picture(two_weeks, alt="coverage").markdown)
     paths = {path.attrib["stroke"]: path.attrib["d"] for path in svg.iter("{http://www.w3.org/2000/svg}path")}
-    assert paths["teal"] == "M16,1h30M16,3h30"
+    assert paths["teal"] == "M16,1h27M16,3h30"  # nothing is drawn on the day that is not due
     assert paths["red"] == "M22,1h6M22,3h6"
     texts = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert texts == ["MNQ/ticks", "ES/ticks", "2025-03-10 - 2025-03-21"]
+
+
+@pytest.mark.parametrize(("rows", "labels"), [(7, "S000/ticks"), (8, "A"), (26, "A"), (27, "")])
+def test_p12_lines_of_the_picture_are_named_or_lettered(rows: int, labels: str) -> None:
+    names = tuple(series(f"S{number:03d}") for number in range(rows))
+    picture = summary_picture(board_of(MONDAY, FRIDAY, {}, rows=names), alt="coverage")
+    assert (len(picture.labels), picture.labels[0]) == (rows, labels)
+    assert dict(picture.line_of) == {row: row for row in range(rows)}
+    texts = list(svg_of(picture.markdown).iter("{http://www.w3.org/2000/svg}text"))
+    if labels == "A":
+        assert texts[0].text == "".join(picture.labels)
+        assert texts[0].attrib["y"] == ",".join(str(2 * row + 1) for row in range(rows))
+
+
+def test_p12_blank_rows_of_the_picture_are_not_drawn() -> None:
+    board = board_of(MONDAY, FRIDAY, {}, rows=(series(), series("ES")))
+    board.codes[1] = GRAVITY.index(State.NOT_EXPECTED)
+    paths = list(svg_of(summary_picture(board, alt="coverage").markdown).iter("{http://www.w3.org/2000/svg}path"))
+    assert [path.attrib["d"] for path in paths] == ["M16,1h30"]
 
 
 @settings(max_examples=40, deadline=None)
@@ -149,12 +191,12 @@ def test_p12_every_picture_is_short_enough_to_be_shown(
     board = Board(names, [MONDAY, *_weekdays_after(MONDAY, last)], board_of(MONDAY, MONDAY, {}).made_at)
     board.codes.flat[:] = [GRAVITY.index(states[i % len(states)]) for i in range(board.codes.size)]
     board.is_synthetic = is_synthetic
-    picture = summary_picture(board, alt="coverage")
+    picture = summary_picture(board, alt="coverage").markdown
     svg_of(picture)
     assert len(picture) < MARKDOWN_LIMIT
 
 
 def _weekdays_after(first: date, last: date) -> list[date]:
-    from trading_platform.coverage.assemble import weekdays
+    from trading_platform.sessions import weekdays_between
 
-    return weekdays(first, last)[1:]
+    return weekdays_between(first, last)[1:]

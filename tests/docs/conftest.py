@@ -11,7 +11,6 @@ from trading_platform.bars import BarsBuilder
 from trading_platform.clock import FixedClock
 from trading_platform.depth import DepthMetricsBuilder
 from trading_platform.instruments import load_registry, load_roll_table
-from trading_platform.instruments.roll_gaps import GAPS_NAME
 from trading_platform.lake import DayBuilder, LocalLake, build_day
 from trading_platform.sessions import calendar_for
 from trading_platform.settings import Home, create_home
@@ -46,7 +45,7 @@ def small_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         ticks_per_full_day=600,
         depth_events_per_utc_day=600,
     )
-    (home.path / GAPS_NAME).write_text(GAPS, encoding="utf-8")
+    home.roll_gaps_csv.write_text(GAPS, encoding="utf-8")
     lake, clock = LocalLake(home.lake_dir), FixedClock(datetime(2025, 6, 1, tzinfo=UTC))
     archive, depth = SierraArchive(folder / "sierra", None, registry), DepthArchive(folder / "sierra", registry)
     for instrument in registry.active:

@@ -1,7 +1,10 @@
-"""Pages that are made from code say what the code says."""
+"""Pages that are made from code, and numbers that pages take from code, say what the code says."""
 
 from __future__ import annotations
 
+import re
+
+from jobs.watching import WATCHED_DEPTH_DATES
 from tests.conftest import REPOSITORY
 from trading_platform.cli.settings_page import settings_page
 from trading_platform.lake.contracts import CONTRACTS
@@ -27,9 +30,16 @@ def test_m3_data_dictionary_equals_the_contracts() -> None:
 
 def test_m3_data_dictionary_has_one_row_per_column() -> None:
     page = data_dictionary()
+    assert CONTRACTS
     for contract in CONTRACTS.values():
         section = page.split(f"\n## {contract.name}\n")[1].split("\n## ")[0]
         rows = [line for line in section.splitlines() if line.startswith("| `")]
         assert [row.split("`")[1] for row in rows] == contract.arrow_schema.names
         nullable = {row.split("`")[1] for row in rows if row.split(" | ")[3] == "yes"}
         assert nullable == {field.name for field in contract.arrow_schema if field.nullable}
+
+
+def test_p7_page_names_as_many_watched_days_of_depth_as_the_sensor_looks_at() -> None:
+    page = (REPOSITORY / "docs" / "sierra-chart.md").read_text(encoding="utf-8")
+    found = re.findall(r"watched for the newest (\d+) UTC days", " ".join(page.split()))
+    assert [int(number) for number in found] == [WATCHED_DEPTH_DATES]

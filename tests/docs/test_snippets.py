@@ -78,6 +78,9 @@ def test_u3_every_python_snippet_runs(snippet: Snippet, in_small_home: Home) -> 
     namespace: dict[str, object] = {"__name__": "snippet"}
     exec(compile(snippet.text, str(snippet), "exec"), namespace)
     frames = [value for value in namespace.values() if hasattr(value, "height")]
+    books = [value.book for value in namespace.values() if hasattr(value, "book")]
+    assert frames or books
+    assert all(book is not None for book in books)
     assert all(getattr(frame, "height", 0) > 0 for frame in frames)
 
 

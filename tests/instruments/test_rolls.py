@@ -172,6 +172,16 @@ def test_s3_row_that_starts_a_contract_the_rule_has_left_is_refused(tmp_path: Pa
         explicit(tmp_path, "MNQ,MNQZ25,2025-12-16")
 
 
+@pytest.mark.parametrize("row", ["MNQ,MNQM25,2019-04-17", "MNQ,MNQM25,2023-11-30"])
+def test_s3_row_in_the_wrong_year_is_refused_and_not_front_for_years(tmp_path: Path, row: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"E131 rolls.csv line 3: MNQM25 .* delivery month 2025-06"):
+        explicit(tmp_path, row)
+
+
+def test_s3_row_eighteen_months_before_the_delivery_month_is_taken(tmp_path: Path) -> None:
+    assert explicit(tmp_path, "MNQ,MNQM25,2023-12-01").front("MNQ", date(2023, 12, 1)).symbol == "MNQM25"
+
+
 def test_s3_rolls_of_an_index_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="E125 SPX is no future"):
         TABLE.front("SPX", date(2025, 1, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from trading_platform.errors import ConfigurationError
 from trading_platform.instruments import Contract, load_registry, load_roll_table
-from trading_platform.instruments.roll_gaps import RollGap, read_roll_gaps, roll_gaps_text
+from trading_platform.instruments.roll_gaps_csv import RollGap, read_roll_gaps, roll_gaps_text
 from trading_platform.instruments.rolls import roll_table_of
 from trading_platform.instruments.rolls_csv import parse_rolls_csv, replace_csv, with_volume_rolls
 
@@ -104,16 +105,18 @@ GAP = RollGap(
     Z25, H26, date(2025, 12, 15), 6_823.1, 6_880.0, datetime(2025, 12, 12, 20, 59, 58, 123_456, tzinfo=UTC), 17
 )
 
+T20 = datetime(2020, 4, 20, 18, 29, tzinfo=UTC)
+
 
 def test_s3_gaps_read_back_exactly_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "roll_gaps.csv"
     path.write_text(roll_gaps_text([GAP]))
 
-    assert read_roll_gaps(path) == {(Z25, H26, date(2025, 12, 15)): GAP}
+    assert read_roll_gaps(path, REGISTRY) == {(Z25, H26, date(2025, 12, 15)): GAP}
     assert path.read_text().splitlines()[1] == (
         "ES,ESZ25,ESH26,2025-12-15,6823.1,6880.0,2025-12-12T20:59:58.123456+00:00,17"
     )
-    assert read_roll_gaps(tmp_path / "absent.csv") == {}
+    assert read_roll_gaps(tmp_path / "absent.csv", REGISTRY) == {}
 
 
 @pytest.mark.parametrize(
@@ -128,6 +131,15 @@ def test_s3_gaps_read_back_exactly_as_they_were_written(tmp_path: Path) -> None:
         ("ESZ25", "ESH27"),
         ("2025-12-15", "15.12.2025"),
         ("ESH26", "ES"),
+        ("6880.0", "inf"),
+        ("6880.0", "688000.0"),
+        ("6823.1", "68.231"),
+        ("6823.1", "-6823.1"),
+        (",17", ",-1"),
+        (",17", ",60000001"),
+        ("2025-12-12T", "2025-12-15T"),  # the day of the roll itself
+        ("2025-12-12T", "2025-12-04T"),
+        ("2025-12-12T", "2024-12-12T"),
     ],
 )
 def test_s3_malformed_gap_is_e135(tmp_path: Path, old: str, new: str) -> None:
@@ -135,4 +147,31 @@ def test_s3_malformed_gap_is_e135(tmp_path: Path, old: str, new: str) -> None:
     path.write_text(roll_gaps_text([GAP]).replace(old, new))
 
     with pytest.raises(ConfigurationError, match=r"E135 roll_gaps.csv line [12]: "):
-        read_roll_gaps(path)
+        read_roll_gaps(path, REGISTRY)
+
+
+def test_s3_gap_that_is_there_twice_is_e135_at_its_second_line(tmp_path: Path) -> None:
+    path = tmp_path / "roll_gaps.csv"
+    path.write_text(roll_gaps_text([GAP, replace(GAP, to_price=6_881.0)]))
+
+    with pytest.raises(ConfigurationError, match=r"E135 roll_gaps.csv line 3: .*already in line 2"):
+        read_roll_gaps(path, REGISTRY)
+
+
+def test_s3_gap_of_a_root_that_is_no_future_is_e135(tmp_path: Path) -> None:
+    path = tmp_path / "roll_gaps.csv"
+    path.write_text(roll_gaps_text([GAP]).replace("ES", "SPX"))
+
+    with pytest.raises(ConfigurationError, match=r"E135 roll_gaps.csv line 2: expected the root of a future"):
+        read_roll_gaps(path, REGISTRY)
+
+
+def test_s3_gap_at_the_edges_of_what_is_credible_is_read(tmp_path: Path) -> None:
+    first, last = datetime(2025, 12, 5, tzinfo=UTC), datetime(2025, 12, 14, 23, 59, 59, 999_999, tzinfo=UTC)
+    oil = RollGap(
+        Contract("CL", "K", 2020), Contract("CL", "M", 2020), date(2020, 4, 21), -37.63, 20.43, T20, 60_000_000
+    )
+    for gap in (replace(GAP, measured_at=first, apart_us=0), replace(GAP, measured_at=last), oil):
+        path = tmp_path / "roll_gaps.csv"
+        path.write_text(roll_gaps_text([gap]))
+        assert read_roll_gaps(path, REGISTRY) == {gap.key: gap}

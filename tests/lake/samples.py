@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from trading_platform.lake import TICK_REJECTS, TICKS, FooterFields, LocalLake, Outcome
+from trading_platform.lake import FooterFields, LocalLake, Outcome
+from trading_platform.lake.contracts import TICK_REJECTS, TICKS
 from trading_platform.lake.files import FileOperations
 from trading_platform.sessions import Session
 

@@ -10,7 +10,6 @@ import pytest
 
 from trading_platform.errors import SourceError
 from trading_platform.lake import (
-    TICKS,
     BuildReport,
     CheckResult,
     DayPlan,
@@ -21,6 +20,7 @@ from trading_platform.lake import (
     SourceSlice,
     build_day,
 )
+from trading_platform.lake.contracts import TICKS
 
 from .samples import DAY, SESSION, reject_table, store, temporaries, tick_frame, tick_table
 

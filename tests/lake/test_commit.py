@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from trading_platform.errors import LakeError, QualityError
-from trading_platform.lake import BARS_1S, TICK_REJECTS, TICKS, LocalLake, Outcome
+from trading_platform.lake import LocalLake, Outcome
+from trading_platform.lake.contracts import BARS_1S, TICK_REJECTS, TICKS
 from trading_platform.lake.contracts import ticks as tick_models
 from trading_platform.lake.hashing import ContentHasher
 from trading_platform.lake.stream import ROW_GROUP_ROWS, VALIDATED_ROWS

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from trading_platform.errors import LakeError
-from trading_platform.lake import TICKS, LocalLake
+from trading_platform.lake import LocalLake
+from trading_platform.lake.contracts import TICKS
 
 from .samples import DAY, footer_fields, store, temporaries, tick_table
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from trading_platform import lake as lake_room
-from trading_platform.errors import LakeError
+from trading_platform.errors import ConfigurationError, LakeError
 from trading_platform.instruments import Contract, RollTable, load_registry
-from trading_platform.instruments.roll_gaps import GAPS_NAME, RollGap, roll_gaps_text
-from trading_platform.lake import BARS_1M, TICKS, LocalLake
+from trading_platform.instruments.roll_gaps_csv import RollGap, roll_gaps_text
+from trading_platform.lake import LocalLake
 from trading_platform.lake.continuous_series import Adjustment, continuous
+from trading_platform.lake.contracts import BARS_1M, TICKS
 from trading_platform.settings import create_home
 
 from .samples import footer_fields, tick_frame
@@ -30,11 +31,11 @@ DAYS = {
     date(2025, 12, 15): "ESH26",
 }
 RANGE = (date(2025, 9, 11), date(2025, 12, 15))
-MEASURED = datetime(2025, 9, 12, 20, 59, tzinfo=UTC)
 
 
 def gap(old: str, new: str, day: date, from_price: float, to_price: float) -> RollGap:
-    return RollGap(Contract.parse(old), Contract.parse(new), day, from_price, to_price, MEASURED, 0)
+    measured_at = datetime.combine(day - timedelta(days=3), time(20, 59), tzinfo=UTC)
+    return RollGap(Contract.parse(old), Contract.parse(new), day, from_price, to_price, measured_at, 0)
 
 
 FIRST_GAP = gap("ESU25", "ESZ25", date(2025, 9, 15), 6_500.0, 6_552.5)
@@ -260,11 +261,18 @@ def test_s3_series_of_the_home_uses_its_tables(
     monkeypatch.setenv("TP_HOME", str(home.path))
     with pytest.raises(LakeError, match="E551"):
         lake_room.continuous("ES", RANGE, adjust="difference", missing="skip")
-    (home.path / GAPS_NAME).write_text(roll_gaps_text(GAPS.values()))
+    home.roll_gaps_csv.write_text(roll_gaps_text(GAPS.values()))
 
     frame = lake_room.continuous("ES", RANGE, adjust="difference", columns=["close"], missing="skip")
 
     assert frame["close"].diff().drop_nulls().unique().to_list() == [0.5]
+    texts = (RANGE[0].isoformat(), RANGE[1].isoformat())
+    as_text = lake_room.continuous("ES", texts, adjust="difference", columns=["close"], missing="skip")
+    assert as_text.equals(frame)
+    assert lake_room.continuous("ES", "2025-09-12").equals(lake_room.continuous("ES", date(2025, 9, 12)))
+    for wrong in ("12.09.2025", datetime(2025, 9, 12, tzinfo=UTC)):
+        with pytest.raises(ConfigurationError, match="E108"):
+            lake_room.continuous("ES", wrong)
     home.rolls_csv.write_text("root,contract,first_trade_date\nES,ESZ25,2025-09-12\n")
     with pytest.raises(LakeError, match="E552"):
         lake_room.continuous("ES", RANGE, missing="skip")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from trading_platform.errors import QualityError
-from trading_platform.lake import BARS_1M, BARS_1S, CONTRACTS, TICKS
+from trading_platform.lake.contracts import BARS_1M, BARS_1S, CONTRACTS, TICKS
 
 from .samples import bar_frame, tick_frame
 

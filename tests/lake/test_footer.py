@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from trading_platform.errors import LakeError
-from trading_platform.lake import TICKS, FooterFields, LocalLake, Outcome, SourceSlice
+from trading_platform.lake import FooterFields, LocalLake, Outcome, SourceSlice
+from trading_platform.lake.contracts import TICKS
 from trading_platform.lake.footer import encode_footer, read_footer
 
 from .samples import DAY, SESSION, store, tick_table

@@ -9,7 +9,7 @@ import pytest
 
 from trading_platform.errors import ConfigurationError
 from trading_platform.lake import CheckResult, Severity
-from trading_platform.lake.freshness import FRESH_BY_CALENDAR, check_freshness, newest_final_session
+from trading_platform.lake.freshness import FRESH_BY_CALENDAR, check_freshness
 from trading_platform.sessions import calendar_for
 
 CME = calendar_for("CME_EQUITY")
@@ -18,24 +18,6 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 def new_york(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=NEW_YORK)
-
-
-@pytest.mark.parametrize(
-    ("now", "newest"),
-    [
-        ("2025-03-12 12:00", date(2025, 3, 11)),
-        ("2025-03-12 18:15:05", date(2025, 3, 11)),  # the window ends at 18:00, the grace is 15 min 5 s
-        ("2025-03-12 18:15:06", date(2025, 3, 12)),
-        ("2025-03-09 20:00", date(2025, 3, 7)),  # Sunday evening: Monday trades, the clocks have changed
-        ("2025-03-08 12:00", date(2025, 3, 7)),
-        ("2025-04-18 20:00", date(2025, 4, 17)),  # Good Friday
-        ("2025-11-28 18:16", date(2025, 11, 28)),  # half day: its window ends as always
-        ("2025-11-28 15:00", date(2025, 11, 27)),  # Thanksgiving trades until noon
-        ("2025-12-25 20:00", date(2025, 12, 24)),
-    ],
-)
-def test_m5_newest_session_that_is_over(now: str, newest: date) -> None:
-    assert newest_final_session(CME, new_york(now)) == newest
 
 
 def judge(now: str, *stored: str, partial: tuple[str, ...] = ()) -> CheckResult:
@@ -106,5 +88,5 @@ def test_m5_only_the_days_down_to_the_first_complete_one_are_asked() -> None:
 
 def test_m5_naive_time_is_refused() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        newest_final_session(CME, datetime(2025, 3, 14, 18, 30))  # noqa: DTZ001
+        check_freshness("MNQ/ticks", CME, datetime(2025, 3, 14, 18, 30), [], lambda _: True)  # noqa: DTZ001
     assert caught.value.code == "E143"

@@ -6,7 +6,8 @@ import duckdb
 import pytest
 from polars.testing import assert_frame_equal
 
-from trading_platform.lake import BARS_1S, CONTRACTS, LocalLake
+from trading_platform.lake import LocalLake
+from trading_platform.lake.contracts import BARS_1S, CONTRACTS
 from trading_platform.lake.sql import connect, view_statements
 
 from .samples import DAY, bar_frame, footer_fields, reject_table, store, tick_table

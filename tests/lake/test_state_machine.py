@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from trading_platform.errors import LakeError, QualityError
-from trading_platform.lake import TICKS, LocalLake
+from trading_platform.lake import LocalLake
+from trading_platform.lake.contracts import TICKS
 
 from .samples import DAY, FaultyFiles, footer_fields, reject_table, temporaries, tick_frame
 

@@ -51,7 +51,7 @@ class SmallPlatform:
     ) -> dict[str, AssetReport]:
         defs = self.defs
         request = BackfillRequest(select_assets(defs, assets), first, last, mode)
-        engine = Backfill(defs, self.instance, self.home.cache_dir / "claims", reporter or Reporter())
+        engine = Backfill(defs, self.instance, self.home.claims_dir, reporter or Reporter())
         return {report.key.to_user_string(): report for report in engine.run(request)}
 
     def hashes(self) -> dict[str, str]:

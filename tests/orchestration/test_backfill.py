@@ -14,13 +14,13 @@ import numpy as np
 import psutil
 import pytest
 
-from assets.metadata import event_metadata
+from assets.metadata import event_metadata, failure_metadata
 from assets.pictures import MARKDOWN_LIMIT
 from jobs.backfill import AssetReport
 from jobs.claims import claim, partition_name
 from jobs.planning import DayState, Mode
 from resources import ClockResource
-from trading_platform.errors import ConfigurationError, ExecutionError, LakeError
+from trading_platform.errors import ConfigurationError, ExecutionError, LakeError, SourceError
 from trading_platform.lake import DayResult
 from trading_platform.lake.building import Outcome
 from trading_platform.process import ProcessIdentity
@@ -263,7 +263,7 @@ def test_p4_forced_rebuild_gives_the_same_bytes(small_platform: SmallPlatform) -
 
 def test_second_backfill_of_the_same_partitions_names_the_first(small_platform: SmallPlatform) -> None:
     names = [partition_name("MNQ/ticks", day.isoformat()) for day in FIVE_DAYS[2:]]
-    folder = small_platform.home.cache_dir / "claims"
+    folder = small_platform.home.claims_dir
     with claim(folder, names) as conflict:
         assert conflict is None
         with pytest.raises(ExecutionError, match="E602") as caught:
@@ -273,7 +273,7 @@ def test_second_backfill_of_the_same_partitions_names_the_first(small_platform: 
 
 
 def test_claims_on_other_days_do_not_conflict(small_platform: SmallPlatform) -> None:
-    with claim(small_platform.home.cache_dir / "claims", [partition_name("MNQ/ticks", "2024-01-02")]):
+    with claim(small_platform.home.claims_dir, [partition_name("MNQ/ticks", "2024-01-02")]):
         assert outcomes(small_platform.backfill("MNQ/ticks")["MNQ/ticks"]) == {Outcome.WRITE: 5}
 
 
@@ -282,7 +282,7 @@ def test_plan_says_what_would_run_and_does_nothing(small_platform: SmallPlatform
     from jobs.selection import select_assets
 
     defs = small_platform.defs
-    engine = Backfill(defs, small_platform.instance, small_platform.home.cache_dir / "claims", Reporter())
+    engine = Backfill(defs, small_platform.instance, small_platform.home.claims_dir, Reporter())
     request = BackfillRequest(select_assets(defs, ["MNQ/*"]), FIVE_DAYS[0], FIVE_DAYS[-1])
     plan = engine.plan(request)
     assert [sum(day.is_to_run for day in report.planned) for report in plan] == [5, 5, 5, 5, 5]
@@ -390,6 +390,12 @@ def test_p8_rejected_rows_are_shown_by_reason(small_platform: SmallPlatform) -> 
     ]
 
 
+def test_p2_number_of_an_error_is_an_entry_of_its_own() -> None:
+    error = SourceError("E208", "no price", "because", "tp doctor")
+    metadata = failure_metadata(DayResult(BAD_DAY, Outcome.ERROR, error=error))
+    assert (metadata["error_code"], metadata["next_command"]) == ("E208", "tp doctor")
+
+
 def test_p2_verify_finds_flipped_bits_in_a_stored_file_and_builds_it_again(small_platform: SmallPlatform) -> None:
     small_platform.backfill()
     before = small_platform.hashes()
@@ -411,3 +417,20 @@ def test_weekend_has_no_trade_date(small_platform: SmallPlatform) -> None:
     with pytest.raises(ConfigurationError, match="E175") as caught:
         small_platform.backfill("MNQ/ticks", first=date(2025, 3, 8), last=date(2025, 3, 9))
     assert caught.value.next_command == "tp backfill MNQ/ticks --from 2025-03-07 --to 2025-03-07"
+
+
+def test_p12_day_whose_source_is_good_again_is_confirmed_once(small_platform: SmallPlatform) -> None:
+    small_platform.backfill("MNQ/ticks")
+    path = archive_file(small_platform)
+    good = path.read_bytes()
+    destroy(path, BAD_DAY)
+    assert outcomes(small_platform.backfill("MNQ/ticks")["MNQ/ticks"]) == {Outcome.ERROR: 1, Outcome.SKIP: 4}
+    path.write_bytes(good)
+    before = small_platform.hashes()
+    report = small_platform.backfill("MNQ/ticks")["MNQ/ticks"]
+    assert [(day.trade_date, day.state) for day in report.planned if day.is_to_run] == [
+        (BAD_DAY, DayState.REFRESH_FAILED)
+    ]
+    assert [result.outcome for result in report.results] == [Outcome.SKIP]
+    assert small_platform.hashes() == before
+    assert not any(day.is_to_run for day in small_platform.backfill("MNQ/ticks")["MNQ/ticks"].planned)

@@ -15,20 +15,23 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
-from assets.builders import RESOURCE_KEYS, Workbench, builder_for
-from assets.coverage import InstanceHistory, series_of
+from assets.builders import Workbench, builder_for
+from assets.coverage import series_of
 from assets.pictures import MARKDOWN_LIMIT
-from jobs.coverage import verify_sources
+from assets.run_history import InstanceHistory
+from jobs.board import verify_sources
 from resources import ClockResource
 from trading_platform.coverage.assemble import Surroundings, make_board
 from trading_platform.coverage.board import Board
+from trading_platform.coverage.fronts import as_json, from_json, fronts_of
 from trading_platform.coverage.history import RunHistory, SqliteHistory
 from trading_platform.coverage.html import write_page
 from trading_platform.coverage.picture import summary_picture
 from trading_platform.coverage.series import Series
 from trading_platform.coverage.states import State
 from trading_platform.errors import LakeError
-from trading_platform.instruments import load_registry
+from trading_platform.instruments import RollTable, load_registry
+from trading_platform.instruments.rolls import roll_table_of
 from trading_platform.lake import CONTRACTS, FooterFields, LocalLake, Outcome
 from trading_platform.sessions import calendar_for
 from trading_platform.sierra import TicksBuilder
@@ -103,8 +106,28 @@ class Planted:
     def instance(self) -> dg.DagsterInstance:
         return self.platform.instance
 
-    def board(self, history: RunHistory, cache_dir: Path, *, first: date = FIRST, from_first: bool = False) -> Board:
-        around = Surroundings(self.platform.home.lake_dir, cache_dir, history, NOW, {})
+    def rolls(self, text: str = "") -> RollTable:
+        return roll_table_of(load_registry(self.platform.home.instruments_toml), text)
+
+    def board(
+        self,
+        history: RunHistory,
+        cache_dir: Path,
+        *,
+        first: date = FIRST,
+        from_first: bool = False,
+        rolls: RollTable | None = None,
+    ) -> Board:
+        registry = load_registry(self.platform.home.instruments_toml)
+        fronts = fronts_of(registry, rolls or self.rolls(), ["MNQ"], first, LAST)
+        around = Surroundings(
+            self.platform.home.lake_dir,
+            cache_dir,
+            history,
+            NOW,
+            {},
+            fronts=from_json(json.loads(json.dumps(as_json(fronts)))),
+        )
         known = {row.name: row for row in self.rows}
         return make_board(self.rows, known, first, LAST, around, from_first=from_first)
 
@@ -190,10 +213,11 @@ def reason_of(board: Board, name: str, day: date) -> str:
 class Recount:
     """The board again, the slow way: every event read in order, every footer read, nothing remembered."""
 
-    def __init__(self, planted: Planted) -> None:
+    def __init__(self, planted: Planted, rolls: RollTable | None = None) -> None:
+        self.rolls = rolls or planted.rolls()
         self.lake = LocalLake(planted.platform.home.lake_dir)
         self.calendar = calendar_for("CME_EQUITY")
-        self.workbench = open_workbench(planted.platform)
+        self.workbench = Workbench.of(planted.platform.defs)
         self.last_success: dict[tuple[str, date], tuple[int, bool]] = {}
         self.last_failure: dict[tuple[str, date], int] = {}
         for name in DATED:
@@ -244,7 +268,7 @@ class Recount:
         by_outcome = {Outcome.EMPTY: State.EMPTY, Outcome.CLOSED: State.CLOSED}
         return by_outcome.get(footer.outcome, State.COMPLETE)
 
-    def _is_stale(self, name: str, day: date) -> bool:
+    def _is_stale(self, name: str, day: date) -> bool:  # noqa: PLR0911 as above
         symbol, dataset = name.split("/")
         footer = self.lake.footer(dataset, symbol, day)
         assert footer is not None
@@ -254,8 +278,13 @@ class Recount:
         session = self.calendar.session(day).resolved()
         if {**footer.session} != {**session, "breaks": [list(pair) for pair in session["breaks"] or ()]}:
             return True
-        ticks = self.lake.footer("ticks", symbol, day) if dataset != "ticks" else None
+        ticks = self.lake.footer("ticks", symbol, day)
         if ticks is None:
+            return False
+        table = pq.read_table(self.lake.path("ticks", symbol, day), partitioning=None, columns=["contract"])
+        if set(table["contract"].to_pylist()) - {self.rolls.front(symbol, day).symbol}:
+            return True
+        if dataset == "ticks":
             return False
         fed_by = [source.sha256 for source in footer.sources if source.name == "MNQ/ticks"]
         if not fed_by:
@@ -263,14 +292,9 @@ class Recount:
         return fed_by != [ticks.content_hash]
 
 
-def open_workbench(platform: SmallPlatform) -> Workbench:
-    resources = platform.defs.resources or {}
-    return Workbench.open({name: resources[name] for name in RESOURCE_KEYS})
-
-
 @pytest.fixture
 def sqlite(planted: Planted) -> Iterator[SqliteHistory]:
-    history = SqliteHistory(planted.platform.home.dagster_dir / "history" / "runs" / "index.db")
+    history = SqliteHistory(planted.platform.home.events_db)
     yield history
     history.close()
 
@@ -295,6 +319,24 @@ def test_p12_board_equals_a_recount(planted: Planted, sqlite: SqliteHistory, tmp
     assert states_of(through_dagster) == slow
     for board in (warm, through_dagster):
         assert [list(board.unsettled(row)) for row in range(3)] == [list(cold.unsettled(row)) for row in range(3)]
+
+
+def test_p12_days_of_another_contract_than_the_roll_table_are_stale(
+    planted: Planted, sqlite: SqliteHistory, tmp_path: Path
+) -> None:
+    planted.board(sqlite, tmp_path)  # so that the contracts come from what is remembered
+    rolls = planted.rolls(f"root,contract,first_trade_date\nMNQ,MNQU25,{EMPTIED}\n")
+    board, recount = planted.board(sqlite, tmp_path, rolls=rolls), Recount(planted, rolls)
+    found = states_of(board)
+    assert found == {(name, day): recount.state(name, day) for name in DATED for day in weekdays(FIRST, LAST)}
+    assert {found[name, WHOLE] for name in DATED} == {State.STALE}
+    assert found["MNQ/ticks", HOLIDAY] is State.CLOSED
+    assert reason_of(board, "MNQ/ticks", WHOLE) == "holds MNQM25, the roll table has MNQU25 in front"
+    assert reason_of(board, "MNQ/bars_1m", WHOLE) == (
+        "upstream is stale: MNQ/ticks holds MNQM25, the roll table has MNQU25 in front"
+    )
+    bars = next(g for g in board.reasons_in_order() if g.state is State.STALE and g.reason.startswith("upstream"))
+    assert bars.next_command.startswith("tp backfill MNQ/ticks MNQ/bars_1")
 
 
 def test_p12_reasons_say_what_happened(planted: Planted, sqlite: SqliteHistory, tmp_path: Path) -> None:
@@ -365,7 +407,7 @@ def test_p12_what_is_remembered_of_events_is_right_for_every_reader_and_range(
 
     expected = states_of(planted.board(sqlite, tmp_path / "other"))
     planted.board(sqlite, tmp_path)
-    history = Counting(planted.platform.home.dagster_dir / "history" / "runs" / "index.db")
+    history = Counting(planted.platform.home.events_db)
     key = dg.AssetKey(["MNQ", "ticks"])
     planted.instance.report_runless_asset_event(dg.AssetObservation(key, metadata={"remark": "a later event"}))
     assert states_of(planted.board(InstanceHistory(planted.instance), tmp_path)) == expected
@@ -390,7 +432,7 @@ def test_p12_sources_are_compared_on_demand(planted: Planted, sqlite: SqliteHist
     try:
         board = planted.board(sqlite, tmp_path)
         assert states_of(board)["MNQ/ticks", WHOLE] is State.COMPLETE
-        verify_sources(board, open_workbench(planted.platform), planted.instance)
+        verify_sources(board, Workbench.of(planted.platform.defs), planted.instance)
         assert states_of(board)["MNQ/ticks", WHOLE] is State.STALE
         assert states_of(board)["MNQ/ticks", GOOD] is State.COMPLETE
         assert reason_of(board, "MNQ/ticks", WHOLE) == "source, settings or code changed since it was made"
@@ -399,7 +441,7 @@ def test_p12_sources_are_compared_on_demand(planted: Planted, sqlite: SqliteHist
 
 
 def test_p12_series_carry_the_versions_of_their_builders(planted: Planted) -> None:
-    workbench = open_workbench(planted.platform)
+    workbench = Workbench.of(planted.platform.defs)
     for row in series_of(planted.platform.defs.resolve_all_asset_specs(), workbench.registry):
         builder = builder_for(dg.AssetKey([row.symbol, row.dataset]), workbench)
         assert (row.code_version, row.contract_version) == (builder.code_version, builder.contract.version), row.name
@@ -425,6 +467,7 @@ def test_p12_asset_shows_picture_table_and_page(planted: Planted) -> None:
     assert len(picture) < MARKDOWN_LIMIT
     assert "SYNTHETIC" in str(metadata["synthetic"].value)
     rows = {str(record.data["asset"]): str(record.data["states"]) for record in metadata["rows"].value.records}  # type: ignore[union-attr]
+    assert [str(record.data["line"]) for record in metadata["rows"].value.records][:4] == [*DATED, ""]  # type: ignore[union-attr]
     assert rows["MNQ/depth_events"] == "nothing yet"
     assert "1 degraded" in rows["MNQ/ticks"]
     page = Path(str(metadata["page"].value)).read_text(encoding="utf-8")
@@ -439,7 +482,7 @@ def test_p12_page_and_picture_open_in_a_browser(
 ) -> None:
     board = planted.board(sqlite, tmp_path / "cache")
     write_page(board, tmp_path / "board.html")
-    markdown = summary_picture(board, alt="coverage")
+    markdown = summary_picture(board, alt="coverage").markdown
     image = markdown.removeprefix("![coverage](").removesuffix(")")
     (tmp_path / "picture.html").write_text(f'<body style="margin:20px"><img src="{image}">', encoding="utf-8")
     for name in ("board", "picture"):

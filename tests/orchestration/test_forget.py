@@ -34,7 +34,7 @@ ASSETS = ("MNQ/ticks", "MNQ/bars_1s", "MNQ/bars_1m")
 
 
 def forgetting(platform: SmallPlatform) -> Forgetting:
-    return Forgetting(platform.defs, platform.instance, platform.home.cache_dir / "claims")
+    return Forgetting(platform.defs, platform.instance, platform.home.claims_dir)
 
 
 def plan_of(
@@ -166,7 +166,7 @@ def removing(*arguments):
     return real(*arguments)
 forget.remove_partition = removing
 with cli.open_platform(open_home(Path(sys.argv[1]))) as platform:
-    engine = forget.Forgetting(platform.defs, platform.instance, platform.home.cache_dir / "claims")
+    engine = forget.Forgetting(platform.defs, platform.instance, platform.home.claims_dir)
     keys = select_assets(platform.defs, ["MNQ/ticks", "MNQ/bars_*"])
     engine.run(engine.plan(forget.ForgetRequest(keys, date(2025, 3, 10), date(2025, 3, 11))))
 """
@@ -257,7 +257,7 @@ with claim(Path(sys.argv[1]), [sys.argv[2]]) as conflict:
 
 
 def test_m2_days_that_another_process_makes_are_refused_e613(made: SmallPlatform) -> None:
-    folder = made.home.cache_dir / "claims"
+    folder = made.home.claims_dir
     name = partition_name("MNQ/ticks", TUESDAY.isoformat())
     before = made.hashes()
     forgetter, plan = plan_of(made, "MNQ/ticks")
@@ -304,3 +304,13 @@ def test_m2_events_that_stay_are_e615_and_no_file_goes(made: SmallPlatform, monk
         forgetter.run(plan)
     assert raised.value.code == "E615"
     assert made.hashes() == before
+
+
+def test_m2_a_day_that_its_file_holds_only_in_part_is_the_only_copy(made: SmallPlatform) -> None:
+    path = (made.home.sierra_dir or Path()) / "MNQH25_FUT_CME.scid"
+    content = path.read_bytes()
+    path.write_bytes(content[: 56 + (len(content) - 56) // 40 // 3 * 40])
+    _, plan = plan_of(made, *ASSETS)
+    assert [day.lost for day in plan.lost if day.name == "MNQ/ticks 2025-03-11"] == [
+        "MNQH25_FUT_CME.scid no longer holds the records that this copy was made from"
+    ]

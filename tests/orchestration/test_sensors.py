@@ -15,6 +15,7 @@ import dagster as dg
 import pytest
 import structlog
 
+from assets.builders import Workbench
 from jobs.claims import claim, partition_name
 from jobs.planning import Mode, plan_days
 from jobs.refresh import MAX_ATTEMPTS, RefreshSettings
@@ -28,7 +29,7 @@ from trading_platform.simulation import SimulatedMarket, append_scid, scid_recor
 
 from .conftest import FIVE_DAYS, TICKS_PER_DAY, SmallPlatform
 from .test_backfill import archive_file, destroy
-from .ticks_only import MovingClock, range_tags, resources_of, run_assets, ticks_home, workbench_of
+from .ticks_only import MovingClock, range_tags, resources_of, run_assets, ticks_home
 
 AFTER = datetime(2025, 3, 15, 16, tzinfo=UTC)
 """Saturday noon in New York: all five days are over."""
@@ -75,7 +76,7 @@ class Watch:
         """Let the sensor look once; its requests are not run."""
         dated = [asset for asset in self.defs.assets or [] if asset.key.path[0] != "lake"]
         pace = RefreshSettings(live_interval_s=300, retry_pause_s=60, budget_s=self.budget_s)
-        sensor = new_files_sensor(dated, self.platform.home.cache_dir / "claims", pace, interval_s=30)
+        sensor = new_files_sensor(dated, self.platform.home.claims_dir, pace, interval_s=30)
         with dg.build_sensor_context(
             instance=self.platform.instance,
             cursor=self.cursor,
@@ -103,7 +104,7 @@ class Watch:
 
     def is_current(self) -> bool:
         """Tell whether the planner of ``tp backfill`` finds nothing to do."""
-        workbench = workbench_of(self.defs)
+        workbench = Workbench.of(self.defs)
         return not any(
             planned.is_to_run
             for name in ALL
@@ -436,7 +437,12 @@ def test_p7_new_content_starts_over(watch: Watch) -> None:
     destroy(path, BAD_DAY)
     failing(watch, hours=0.3)
     path.write_bytes(good)
-    assert watch.settle() == []  # the stored day is as the file again
+    confirming = watch.settle()  # the stored day is as the file again; a run stores nothing and takes the failure back
+    assert asked(confirming) == [whole(BAD_DAY)]
+    before = watch.platform.hashes()
+    assert watch.run(confirming) == [True]
+    assert watch.platform.hashes() == before
+    assert watch.settle() == []
     assert watch.pending() == {}
     destroy(path, BAD_DAY)
     assert [what for _, what in failing(watch, hours=0.3)] == [[whole(BAD_DAY)]] * MAX_ATTEMPTS
@@ -470,7 +476,7 @@ def test_p7_request_that_never_became_a_run_is_made_again(watch: Watch) -> None:
 
 def test_p7_days_of_a_running_backfill_wait_for_it(watch: Watch) -> None:
     buy_one_more(archive_file(watch.platform), BAD_DAY)
-    with claim(watch.platform.home.cache_dir / "claims", [partition_name("MNQ/bars_1m", BAD_DAY.isoformat())]):
+    with claim(watch.platform.home.claims_dir, [partition_name("MNQ/bars_1m", BAD_DAY.isoformat())]):
         assert watch.settle() == []
         assert "MNQ/ticks 2025-03-12 waits for a running backfill" in watch.text
     assert asked(watch.settle()) == [whole(BAD_DAY)]

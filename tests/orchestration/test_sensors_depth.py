@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from assets.builders import Workbench
 from jobs.watch_cursor import Cursor
 from jobs.watching import WATCHED_DEPTH_DATES
 from sensors.new_files import chains_of
 
 from .conftest import FIVE_DAYS, SmallPlatform
 from .test_sensors import Watch, asked
-from .ticks_only import workbench_of
 
 DEPTH = ("MNQ/depth_events", "MNQ/depth_metrics")
 TUESDAY, WEDNESDAY = FIVE_DAYS[1], FIVE_DAYS[2]
@@ -105,4 +105,4 @@ def test_p7_chains_hold_everything_that_is_made_from_a_file(watch: Watch) -> Non
     assert chains["MNQ/depth_events"] == list(DEPTH)
     assert chains["MNQ/ticks"][0] == "MNQ/ticks"
     assert {"MNQ/bars_1s", "MNQ/bars_1m"} <= set(chains["MNQ/ticks"])
-    assert workbench_of(watch.defs).registry.get("MNQ").is_future
+    assert Workbench.of(watch.defs).registry.get("MNQ").is_future

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import dagster as dg
 
-from assets.builders import RESOURCE_KEYS, Workbench
+from assets.builders import RESOURCE_KEYS
 from jobs.backfill import QUIET
 from resources import ClockResource
 from trading_platform.clock import Clock, FixedClock
@@ -60,11 +60,6 @@ def archive_files(days: tuple[date, ...]) -> dict[str, bytes]:
 def resources_of(defs: dg.Definitions) -> dict[str, object]:
     """Return the resources that builders need."""
     return {name: (defs.resources or {})[name] for name in RESOURCE_KEYS}
-
-
-def workbench_of(defs: dg.Definitions) -> Workbench:
-    """Open the resources that builders need."""
-    return Workbench.open(resources_of(defs))
 
 
 def run_assets(

@@ -72,6 +72,24 @@ def test_s1_latest_index_trade_date_opens_in_the_morning(now: str, latest: str) 
     assert opened(eastern(now), load_registry().get("SPX")) == date.fromisoformat(latest)
 
 
+@pytest.mark.parametrize(
+    ("now", "newest"),
+    [
+        ("2025-03-12 12:00", "2025-03-11"),
+        ("2025-03-12 18:15:05", "2025-03-11"),  # the window ends at 18:00, the grace is 15 min 5 s
+        ("2025-03-12 18:15:06", "2025-03-12"),
+        ("2025-03-09 20:00", "2025-03-07"),  # Sunday evening: Monday trades, the clocks have changed
+        ("2025-03-08 12:00", "2025-03-07"),
+        ("2025-04-18 20:00", "2025-04-17"),  # Good Friday
+        ("2025-11-28 18:16", "2025-11-28"),  # half day: its window ends as always
+        ("2025-11-28 15:00", "2025-11-27"),  # Thanksgiving trades until noon
+        ("2025-12-25 20:00", "2025-12-24"),
+    ],
+)
+def test_m5_newest_session_that_is_over(now: str, newest: str) -> None:
+    assert calendar_for("CME_EQUITY").newest_final(eastern(now)) == date.fromisoformat(newest)
+
+
 @pytest.mark.parametrize("name", CME)
 def test_s1_cme_windows_have_no_gap_and_no_overlap(name: str) -> None:
     sessions = calendar_for(name).sessions(date(2000, 1, 3), date(2029, 12, 31))

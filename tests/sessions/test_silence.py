@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 
 import pytest
 
-from trading_platform.sessions import Session, calendar_for, silence_limit_s, trading_seconds
+from trading_platform.sessions import calendar_for, silence_limit_s
 
 CME = calendar_for("CME_EQUITY")
-
-
-@pytest.mark.parametrize(
-    ("day", "seconds"),
-    [
-        (date(2025, 3, 10), 82_800.0),
-        (date(2025, 11, 28), 69_300.0),  # until 12:15 Chicago
-        (date(2025, 12, 25), 0.0),
-    ],
-)
-def test_m5_trading_seconds_are_those_of_the_session(day: date, seconds: float) -> None:
-    assert trading_seconds(CME.session(day)) == seconds
-
-
-def test_m5_breaks_are_no_trading_time() -> None:
-    opens = datetime(2020, 3, 10, tzinfo=UTC)
-    pause = (opens + timedelta(hours=2), opens + timedelta(hours=3))
-    closes = opens + timedelta(hours=10)
-    session = Session(date(2020, 3, 10), "TEST", opens, closes, opens, closes, breaks=(pause,))
-    assert trading_seconds(session) == 9 * 3_600
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
-from trading_platform.errors import PlatformError, SourceError
+from trading_platform.errors import ConfigurationError, PlatformError, SourceError
 from trading_platform.instruments import Contract, Registry, load_registry
 from trading_platform.lake import LocalLake, Outcome, build_day
 from trading_platform.sierra.archive import SierraArchive
@@ -131,6 +133,24 @@ def test_t5_file_that_is_no_scid_file_is_not_registered(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="E201"):
         register_source(tmp_path / "sources.toml", write(tmp_path / "a.scid", [], header=b"PNG!" * 14), ESH23)
     assert read_sources(tmp_path / "sources.toml") == ()
+
+
+def test_t5_register_that_cannot_be_written_is_e133_and_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register = tmp_path / "home" / "sources.toml"
+    first, second = (write(tmp_path / f"{name}.scid", golden_records()) for name in "ab")
+    register_source(register, first, ESH23)
+    before = register.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(ConfigurationError, match=r"E133 sources.toml cannot be written: No space left"):
+        register_source(register, second, Contract.parse("ESM23"))
+    assert register.read_bytes() == before
+    assert not list(register.parent.glob("*.tmp"))
+    with pytest.raises(ConfigurationError, match="E133"):
+        register_source(first / "sources.toml", second, ESH23)
 
 
 @pytest.mark.parametrize("text", ["[[source]]\npath = 3", '[[source]]\npath = "a"\ncontract = "??"', "source = 1", "["])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import random
@@ -118,6 +119,41 @@ def test_t6_damaged_cache_is_scanned_again(tmp_path: Path, cache: Path) -> None:
     stored.write_bytes(b"not an archive")
     assert load_index(path, cache, NOW).record_count == 1
     assert not list(cache.glob(".*"))
+
+
+def test_t6_cache_that_cannot_be_written_costs_a_scan_and_nothing_else(tmp_path: Path, cache: Path) -> None:
+    path = write(tmp_path / "a.scid", [record(T0)])
+    cache.write_text("a file where the folder should be")
+    first = load_index(path, cache, NOW)
+    assert (first.record_count, first.generation_status) == (1, first.file.stat)
+    assert load_index(path, cache, NOW, known=first) is first
+    cache.unlink()
+    again = load_index(path, cache, NOW)
+    assert again.segments.tolist() == first.segments.tolist()
+    assert again.generation_status.st_ino != again.file.stat.st_ino
+    assert len(list(cache.iterdir())) == 2
+
+
+@pytest.mark.parametrize("refused", ["generation", "npz"])
+def test_t6_index_is_kept_with_the_marker_of_its_generation_or_not_at_all(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    path = write(tmp_path / "a.scid", [record(T0)])
+    replace = Path.replace
+
+    def full(self: Path, target: Path) -> Path:
+        if target.suffix == f".{refused}":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        assert load_index(path, cache, NOW).record_count == 1
+    assert not list(cache.glob("*.npz"))
+    assert not list(cache.glob(".*"))
+    status = load_index(path, cache, NOW).generation_status
+    (marker,) = cache.glob("*.generation")
+    assert status.st_ino == marker.stat().st_ino
 
 
 def test_t4_zero_tail_is_not_yet_written_and_continues_when_it_is(tmp_path: Path, cache: Path) -> None:

@@ -16,7 +16,7 @@ from trading_platform.instruments.crossover import SessionVolume
 from trading_platform.sessions import calendar_for
 from trading_platform.sierra import SierraArchive
 from trading_platform.sierra import session_volumes as module
-from trading_platform.sierra.roll_gaps import last_common_instant, measure_gap
+from trading_platform.sierra.gap_measurement import last_common_instant, measure_gap
 from trading_platform.sierra.session_volumes import ArchiveVolumes, session_volumes
 from trading_platform.sierra.stream import TickStream
 from trading_platform.simulation import SimulatedMarket, append_scid, scid_records, write_scid

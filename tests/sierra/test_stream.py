@@ -13,7 +13,7 @@ import pytest
 
 from trading_platform.errors import SourceError
 from trading_platform.instruments import Registry
-from trading_platform.lake import TICKS
+from trading_platform.lake.contracts import TICKS
 from trading_platform.sierra.format import RECORD
 from trading_platform.sierra.stream import TickStream, running_vwap
 

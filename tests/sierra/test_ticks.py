@@ -376,6 +376,32 @@ def test_t6_rewritten_history_rebuilds_exactly_the_changed_day(
     assert outcomes == [Outcome.SKIP, Outcome.SKIP, Outcome.WRITE, Outcome.SKIP, Outcome.SKIP]
 
 
+def test_t2_truncated_day_follows_its_file_and_the_older_rows_are_kept_beside_the_lake(
+    make_builder: Make, sierra_dir: Path, lake: LocalLake
+) -> None:
+    path = week(sierra_dir)
+    stored = results(make_builder(), lake)[-1]
+    before = lake.path("ticks", "ES", DAYS[-1]).read_bytes()
+    path.write_bytes(path.read_bytes()[: -40 * (stored.rows // 2)])
+    again = build_day(make_builder(), DAYS[-1], lake)
+    assert (again.outcome, again.rows) == (Outcome.WRITE, stored.rows - stored.rows // 2)
+    kept = list((lake.root / "superseded").rglob("*.parquet"))
+    assert [file.read_bytes() for file in kept] == [before]
+    assert again.reason == (
+        f"the source has lost rows: {again.rows:,} now, {stored.rows:,} stored before; the older file is kept as "
+        f"superseded/ticks/symbol=ES/date={DAYS[-1]}/{(stored.content_hash or '')[:16]}.parquet"
+    )
+
+
+def test_t2_correction_of_a_few_rows_keeps_nothing(make_builder: Make, sierra_dir: Path, lake: LocalLake) -> None:
+    path = sierra_dir / "ESZ25.scid"
+    write(path, full_session(DAYS[0]))
+    stored = build_day(make_builder(), DAYS[0], lake)
+    write(path, full_session(DAYS[0])[:-1])
+    assert build_day(make_builder(), DAYS[0], lake).rows == stored.rows - 1
+    assert not (lake.root / "superseded").exists()
+
+
 def test_t6_rewrite_hidden_from_the_file_status_is_e218_and_heals(
     make_builder: Make, sierra_dir: Path, lake: LocalLake
 ) -> None:

@@ -62,11 +62,13 @@ def test_u1_demo_has_two_contracts_per_instrument_and_says_how_many_rows(archive
 
 
 def test_u1_demo_files_are_labelled_synthetic(archive: DemoArchive) -> None:
+    assert archive.files
     for file in archive.files:
         assert file.path.read_bytes()[20:46] == b"SYNTHETIC trading-platform"
 
 
 def test_s1_demo_rows_lie_in_the_trading_hours_of_their_trade_date(archive: DemoArchive) -> None:
+    assert archive.files
     for index, file in enumerate(archive.files):
         ts = unix_us(archive, index)
         assert (np.diff(ts) >= 0).all()

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import QualityError
+from ..instants import MICROSECONDS, us_of
 from ..lake.building import (
     BuildReport,
     CheckResult,
@@ -34,7 +35,7 @@ from ..lake.contracts import BARS_1M, BARS_1S
 from ..lake.footer import damaged
 from ..lake.reader import no_such_days
 from .checks import CHECKS, TickTotals, bar_facts, check_facts
-from .kernel import MICROSECONDS, BarWindow, ClockBars, bar_columns, check_step, opening_times, to_us
+from .kernel import BarWindow, ClockBars, bar_columns, check_step, opening_times
 from .partials import Floats, Ints
 from .ticks_reader import TickFile
 
@@ -137,7 +138,7 @@ class BarsBuilder:
             return self._plan_without_ticks(common, session)
         common["synthetic"] = footer.synthetic
         common["detail"] = _Upstream(footer.content_hash, footer.rows, footer.facts)
-        if footer.outcome in (Outcome.CLOSED, Outcome.EMPTY):
+        if footer.outcome.is_without_rows:
             return DayPlan(**common, decided=footer.outcome, reason=footer.reason)
         return DayPlan(**common)
 
@@ -293,8 +294,8 @@ def preview_of(columns: Mapping[str, Ints | Floats], session: Session) -> Previe
     opens = columns["ts_open"]
     if len(opens) == 0:
         return None
-    start = to_us(session.opens_at or session.window_start)
-    end = to_us(session.closes_at or session.window_end)
+    start = us_of(session.opens_at or session.window_start)
+    end = us_of(session.closes_at or session.window_end)
     step = -(-(end - start) // BAR_PREVIEW_BUCKETS)
     step = max(MICROSECONDS, -(-step // MICROSECONDS) * MICROSECONDS)
     count = -(-(end - start) // step)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ..instants import MICROSECONDS
 from ..lake.building import CheckResult, Json, Severity
-from ..sessions import silence_limit_s
-from .kernel import MICROSECONDS, to_us
+from ..sessions import silence_limit_s, trading_spans
 from .partials import Floats, Ints
 
 if TYPE_CHECKING:
@@ -62,18 +62,6 @@ class TickTotals:
         self.volume += int(volume.sum(dtype=np.int64))
         self.low = low if self.low is None else min(self.low, low)
         self.high = high if self.high is None else max(self.high, high)
-
-
-def trading_spans(session: Session) -> list[tuple[int, int]]:
-    """Return the trading hours without the breaks, epoch microseconds UTC, half-open."""
-    if session.opens_at is None or session.closes_at is None:
-        return []
-    spans, start = [], to_us(session.opens_at)
-    for break_start, break_end in session.breaks:
-        spans.append((start, to_us(break_start)))
-        start = to_us(break_end)
-    spans.append((start, to_us(session.closes_at)))
-    return [(first, last) for first, last in spans if first < last]
 
 
 def session_gaps(ts_open_us: Ints, step_s: int, session: Session) -> dict[str, Json]:

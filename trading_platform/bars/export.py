@@ -11,15 +11,12 @@ ends in ``_synthetic.csv``, whoever chose the name (``marked``).
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import polars as pl
 import pyarrow as pa
@@ -27,7 +24,7 @@ import pyarrow.parquet as pq
 from pyarrow import feather
 
 from ..errors import QualityError, command
-from ..lake.building import Outcome
+from ..files import replace_file
 from .alternative import dollar_bars, tick_bars, volume_bars
 from .builder import TICKS, ticks_missing
 from .kernel import TICK_COLUMNS, BarWindow, ClockBars, bar_frame, check_step, opening_times
@@ -177,7 +174,7 @@ def export_bars(
         if footer is None:
             raise ticks_missing(symbol, day)
         path = out / export_name(symbol, kind, day, file_format, synthetic=footer.synthetic)
-        if path.exists() and not force and footer.outcome not in (Outcome.CLOSED, Outcome.EMPTY):
+        if path.exists() and not force and not footer.outcome.is_without_rows:
             raise already_there(path, symbol, wanted, kind, file_format, out)
         planned.append((day, footer, path))
     return [_export_day(lake, instrument, calendar.session(day), kind, (footer, path)) for day, footer, path in planned]
@@ -257,7 +254,7 @@ def _export_day(
     lake: Lake, instrument: Instrument, session: Session, kind: BarKind, planned: tuple[Footer, Path]
 ) -> ExportedDay:
     day, (footer, path) = session.trade_date, planned
-    if footer.outcome in (Outcome.CLOSED, Outcome.EMPTY) or footer.rows == 0:
+    if footer.outcome.is_without_rows or footer.rows == 0:
         return ExportedDay(day, None, 0, footer.reason or f"the ticks are {footer.outcome}", footer.synthetic)
     frame = _bars_of_stored_day(lake, instrument, session, kind)
     write_bars(frame, path, synthetic=footer.synthetic)
@@ -287,28 +284,20 @@ def write_bars(frame: pl.DataFrame, path: Path, *, synthetic: bool) -> None:
     Raises:
         QualityError: E429 if the disk refuses; the temporary file is gone and an older export is intact.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _writer(frame, path.suffix, synthetic=synthetic)(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_file(path, _writer(frame, path.suffix, synthetic=synthetic))
     except OSError as error:
         raise write_failed(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
-def _writer(frame: pl.DataFrame, suffix: str, *, synthetic: bool) -> Callable[[Path], object]:
+def _writer(frame: pl.DataFrame, suffix: str, *, synthetic: bool) -> Callable[[BinaryIO], object]:
     """Return the function that writes the frame in the format of the suffix."""
     if suffix == ".csv":
-        return lambda path: frame.write_csv(path, datetime_format=CSV_TIME)
+        return lambda file: frame.write_csv(file, datetime_format=CSV_TIME)
     table = _arrow(frame, synthetic=synthetic)
     if suffix == ".feather":
-        return lambda path: feather.write_feather(table, path, compression="zstd")
-    return lambda path: pq.write_table(table, path, compression="zstd", compression_level=3)
+        return lambda file: feather.write_feather(table, file, compression="zstd")
+    return lambda file: pq.write_table(table, file, compression="zstd", compression_level=3)
 
 
 def _arrow(frame: pl.DataFrame, *, synthetic: bool) -> pa.Table:

@@ -19,8 +19,10 @@ import numpy as np
 import polars as pl
 
 from ..errors import QualityError
-from .checks import SESSION_GAP_S, trading_spans
-from .kernel import BAR_COLUMNS, MICROSECONDS, TIMESTAMP, single_contract, strictly_increasing, to_us
+from ..instants import MICROSECONDS, us_of
+from ..sessions import trading_spans
+from .checks import SESSION_GAP_S
+from .kernel import BAR_COLUMNS, TIMESTAMP, single_contract, strictly_increasing
 from .partials import REPAIR, Ints
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ def dense_grid(
     latest = np.searchsorted(opens, seconds, side="right") - 1
     known = np.full(len(seconds), True)
     if known_until is not None:
-        known = seconds + MICROSECONDS <= to_us(known_until)
+        known = seconds + MICROSECONDS <= us_of(known_until)
     some = latest >= 0
     traded_us = opens[np.maximum(latest, 0)] if len(opens) else np.zeros(len(seconds), np.int64)
     traded = some & (traded_us == seconds) & known

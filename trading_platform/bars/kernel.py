@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -21,6 +20,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..errors import QualityError
+from ..instants import MICROSECONDS, us_of
 from ..lake.stream import ROW_GROUP_ROWS
 from .partials import (
     REPAIR,
@@ -37,7 +37,6 @@ from .partials import (
 if TYPE_CHECKING:
     from ..sessions import Session
 
-MICROSECONDS: Final = 1_000_000
 MAX_STEP_S: Final = 86_400
 # The working set of a chunk then stays in the second-level cache.
 CHUNK_TICKS: Final = ROW_GROUP_ROWS
@@ -63,11 +62,6 @@ BAR_COLUMNS: Final = (
 )
 
 
-def to_us(instant: datetime) -> int:
-    """Return an aware instant as epoch microseconds UTC, without a detour over floats."""
-    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
 @dataclass(frozen=True, slots=True)
 class BarWindow:
     """The span that owns the ticks of one partition, and the instant from which steps are counted.
@@ -85,9 +79,9 @@ class BarWindow:
     @classmethod
     def of_session(cls, session: Session) -> BarWindow:
         """Return the window of a session, anchored at its opening (at the window's start on a closed date)."""
-        start = to_us(session.window_start)
+        start = us_of(session.window_start)
         opens_at = session.opens_at
-        return cls(start, to_us(session.window_end), start if opens_at is None else to_us(opens_at))
+        return cls(start, us_of(session.window_end), start if opens_at is None else us_of(opens_at))
 
 
 UNBOUNDED: Final = BarWindow(start_us=-(2**62), end_us=2**62, anchor_us=0)

@@ -7,11 +7,12 @@ home (``trading_platform.settings``), what instruments.toml may hold (``trading_
 from __future__ import annotations
 
 import difflib
-import os
 import shlex
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import ConfigurationError, ExecutionError, command
+from ..files import replace_file
 from ..instruments import Registry, load_registry
 from ..settings import HOME_FOLDER, Home, create_home, find_home, load_settings
 
@@ -87,11 +88,14 @@ def write_instruments(home: Home, text: str) -> None:
         ConfigurationError: E12x if the new text is not a valid list of instruments; the present file stays as it is.
         ExecutionError: E617 if the disk refuses.
     """
-    temporary = home.path / f".instruments.{os.getpid()}.toml"
+
+    def write_and_load(file: BinaryIO) -> None:
+        file.write(text.encode())
+        file.flush()
+        load_registry(Path(file.name))
+
     try:
-        temporary.write_text(text, encoding="utf-8")
-        load_registry(temporary)
-        temporary.replace(home.instruments_toml)
+        replace_file(home.instruments_toml, write_and_load)
     except OSError as error:
         raise ExecutionError(
             "E617",
@@ -99,8 +103,6 @@ def write_instruments(home: Home, text: str) -> None:
             "the disk is full or the folder may not be written; the present file is as it was",
             "tp doctor",
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def difference(before: str, after: str, name: str = "instruments.toml") -> list[str]:

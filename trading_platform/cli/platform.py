@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError, ExecutionError, command
+from ..files import replace_file
 from ..settings import Home, find_home, load_settings, unknown_settings
 from . import console
 
@@ -57,15 +58,9 @@ def prepare_dagster_home(home: Home) -> None:
     """
     wanted = (REPOSITORY / "dagster.yaml").read_bytes()
     target = home.dagster_dir / "dagster.yaml"
-    temporary = target.with_name(f".dagster.yaml.{os.getpid()}.tmp")
     try:
-        home.dagster_dir.mkdir(parents=True, exist_ok=True)
         if not target.is_file() or target.read_bytes() != wanted:
-            try:
-                temporary.write_bytes(wanted)
-                temporary.replace(target)
-            finally:
-                temporary.unlink(missing_ok=True)
+            replace_file(target, lambda file: file.write(wanted))
     except OSError as error:
         raise _history_unusable(home, error.strerror or str(error)) from error
     os.environ["DAGSTER_HOME"] = str(home.dagster_dir)

@@ -71,13 +71,6 @@ class Market:
         archive = SierraArchive(folder, home.sources_toml, registry, home.cache_dir)
         return cls(home, registry, instrument, calendar_for(instrument.calendar), table, archive, now)
 
-    def last_over(self) -> date:
-        """Return the latest session that is over."""
-        day = opened(self.now, self.instrument)
-        while not self.calendar.session(day).is_final(self.now):
-            day = self.calendar.previous_open(day)
-        return day
-
     def stored_days(self) -> list[date]:
         """Return the open trade dates with a stored file of ticks."""
         from ..lake import LocalLake

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
-from ..instruments.roll_gaps import GAPS_NAME
 from ..settings import LEGACY_NAMES, PREFIX, Home, Settings
 
 _INTRODUCTION = """\
@@ -66,7 +65,7 @@ def _layout(home: Home) -> tuple[tuple[Path, str, str], ...]:
         (home.instruments_toml, "active instruments and changes to the packaged registry", "no"),
         (home.rolls_csv, "explicit rolls; without it the calendar rule holds", "yes, the rolls of the rule come back"),
         (
-            home.path / GAPS_NAME,
+            home.roll_gaps_csv,
             "price gaps at rolls, measured by `tp rolls gaps`; adjusted continuous series need them",
             "yes, `tp rolls gaps` measures them again",
         ),

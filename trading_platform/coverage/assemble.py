@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..sessions import opened
+from ..sessions import opened, weekdays_between
 from . import files
 from .board import Board
 from .calendar import CalendarDays, calendar_days
 from .files import NO_EVENT, OUTCOMES, SeriesFiles, StoredDays
+from .fronts import Fronts
 from .history import DayEvents, RunHistory
 from .judge import EventFacts, FileFacts, Judgement, SessionFacts, judge_day
 from .listing import Listing
@@ -42,6 +43,7 @@ class Surroundings:
         now: the present instant, aware.
         calendars: calendars computed before, by name; others are computed.
         progress: told how many more files or events have been read.
+        fronts: windows of the roll table by root; days of a root without windows are not compared.
     """
 
     lake_root: Path
@@ -50,6 +52,7 @@ class Surroundings:
     now: datetime
     calendars: Mapping[str, CalendarDays]
     progress: Callable[[int], None] = lambda _: None
+    fronts: Mapping[str, Fronts] = field(default_factory=dict)
 
 
 @dataclass
@@ -60,12 +63,20 @@ class _Row:
     events: DayEvents
     event_ids: Array
     complete: Array
+    fronts: Fronts | None = None
 
+    def rolled(self) -> Array:
+        """Tell which stored days hold another contract than the roll table has in front: bool[n]."""
+        table = self.stored.table
+        if self.fronts is None:
+            return np.zeros(len(table), np.bool_)
+        return self.fronts.differ(table["day"], table["holds"], self.stored.texts)
 
-def weekdays(first: date, last: date) -> list[date]:
-    """Return the days from ``first`` to ``last``, both included, without weekends."""
-    days = (first + timedelta(days=offset) for offset in range((last - first).days + 1))
-    return [day for day in days if day.weekday() < 5]
+    def rolled_text(self, at: int) -> str:
+        """Say of one of these days what differs."""
+        row = self.stored.table[at]
+        in_front = "" if self.fronts is None else self.fronts.on(int(row["day"]))
+        return f"holds {self.stored.texts[int(row['holds'])]}, the roll table has {in_front} in front"
 
 
 def latest_due(series: Sequence[Series], lake_root: Path, now: datetime, *, is_demo: bool) -> date:
@@ -112,7 +123,7 @@ def make_board(
         ConfigurationError: E140 if a day lies outside the calendar.
         LakeError: E546 if the run history cannot be read.
     """
-    board = Board(list(wanted), weekdays(first, last), around.now)
+    board = Board(list(wanted), weekdays_between(first, last), around.now)
     if not board.days:
         return board
     needed = {series.name: series for series in wanted}
@@ -180,7 +191,8 @@ def _facts(
         table["complete"][unknown] = [complete.get(number, False) for number in event_ids[unknown].tolist()]
         around.progress(len(unknown))
     stored_files.remember(stored, anchor, is_held=is_held, events_changed=bool(len(unknown)))
-    return _Row(stored, events, event_ids, table["complete"] & (event_ids != NO_EVENT))
+    is_complete = table["complete"] & (event_ids != NO_EVENT)
+    return _Row(stored, events, event_ids, is_complete, around.fronts.get(series.symbol))
 
 
 def _judge_row(
@@ -203,7 +215,7 @@ def _judge_row(
     columns = np.searchsorted(days, table["day"])
 
     changes = _changes(series, rows, calendar, np.clip(columns, 0, len(days) - 1))
-    is_changed = np.logical_or.reduce([mask for mask, _ in changes]) if changes else np.zeros(len(table), np.bool_)
+    is_changed = np.logical_or.reduce([one.mask for one in changes]) if changes else np.zeros(len(table), np.bool_)
     failed = np.isin(table["day"], list(row.events.failures))
     is_clean = ~is_changed & ~failed & row.complete & (table["rejected"] == 0) & has_column
     is_clean &= np.isin(table["outcome"], list(_CLEAN_STATES))
@@ -214,11 +226,15 @@ def _judge_row(
             numbers = [board.texts.number(texts[number]) for number in table["remark"][chosen].tolist()]
             board.reasons[index, columns[chosen]] = numbers
     for at in np.flatnonzero(~is_clean & has_column).tolist():
-        file = _file_facts(table[at], texts, "; ".join(text(at) for mask, text in changes if mask[at]))
+        found = [one for one in changes if one.mask[at]]
+        file = _file_facts(table[at], texts, "; ".join(one.text(at) for one in found))
         day, column = int(table["day"][at]), int(columns[at])
         events = EventFacts(row.event_ids[at] != NO_EVENT, bool(row.complete[at]), row.events.failures.get(day, ""))
         session = _session_facts(calendar, is_over, column)
-        board.put(index, column, judge_day(session, file, events, is_expected=bool(is_expected[column])))
+        judgement = judge_day(session, file, events, is_expected=bool(is_expected[column]))
+        board.put(index, column, judgement)
+        if judgement.state is State.STALE:
+            board.wait_for(judgement.reason, [one.cause for one in found if one.cause])
 
     without_file = np.ones(len(days), np.bool_)
     without_file[columns[has_column]] = False
@@ -257,7 +273,9 @@ def _name_cause(board: Board, index: int, rows: Mapping[str, _Row], never_made: 
         if name in rows:
             columns = np.flatnonzero(never_made & ~np.isin(days, rows[name].stored.table["day"]))
             if len(columns):
-                board.reasons[index, columns] = board.texts.number(f"never made, {name} of that day is not stored")
+                number = board.texts.number(f"never made, {name} of that day is not stored")
+                board.reasons[index, columns] = number
+                board.wait_for(board.texts[number], [name])
 
 
 def _judge_quiet(calendar: CalendarDays, is_over: Array, is_expected: Array, column: int) -> Judgement:
@@ -277,18 +295,31 @@ def _file_facts(row: Array, texts: files.Texts, changes: str) -> FileFacts:
     return FileFacts("", OUTCOMES[row["outcome"]], remark, int(row["rejected"]), changes)
 
 
-_Change = tuple[Array, Callable[[int], str]]
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Stored days that would be made otherwise now.
+
+    Attributes:
+        mask: bool[n], which of the stored days.
+        text: says of one of them what differs.
+        cause: name of the upstream that has to be made again first; empty if none has to.
+    """
+
+    mask: Array
+    text: Callable[[int], str]
+    cause: str = ""
 
 
 def _changes(series: Series, rows: Mapping[str, _Row], calendar: CalendarDays, columns: Array) -> list[_Change]:
-    """Return what differs between what made each stored day and what would make it now: masks with their texts."""
-    stored = rows[series.name].stored
+    """Return what differs between what made each stored day and what would make it now."""
+    row = rows[series.name]
+    stored = row.stored
     table, texts = stored.table, stored.texts
     changes: list[_Change] = []
 
-    def note(mask: Array, text: Callable[[int], str]) -> None:
+    def note(mask: Array, text: Callable[[int], str], cause: str = "") -> None:
         if mask.any():
-            changes.append((mask, text))
+            changes.append(_Change(mask, text, cause))
 
     note(
         table["code"] != texts.number(series.code_version),
@@ -299,12 +330,27 @@ def _changes(series: Series, rows: Mapping[str, _Row], calendar: CalendarDays, c
         lambda at: f"made under contract version {table['contract'][at]}, now {series.contract_version}",
     )
     note(table["session"] != calendar.digest[columns], lambda at: "the calendar's session of this day changed since")  # noqa: ARG005
+    note(row.rolled(), row.rolled_text)
     for name in series.upstream:
         if name in rows:
+            waiting, text = _rolled_upstream(stored, name, rows[name])
+            note(waiting, text, name)
             replaced, emptied = _upstream_changes(stored, name, rows[name].stored.table)
             note(replaced, lambda at, name=name: f"{name} was built again with other content")  # type: ignore[misc]  # noqa: ARG005
             note(emptied, lambda at, name=name: f"made when {name} held no rows, which it does now")  # type: ignore[misc]  # noqa: ARG005
     return changes
+
+
+def _rolled_upstream(stored: StoredDays, name: str, upstream: _Row) -> tuple[Array, Callable[[int], str]]:
+    """Tell which days are made from an upstream day of which the roll table wants another contract: it has to be made again first."""
+    table, upstream_days = stored.table, upstream.stored.table["day"]
+    mask = np.isin(table["day"], upstream_days[upstream.rolled()])
+
+    def text(at: int) -> str:
+        found = int(np.searchsorted(upstream_days, table["day"][at]))
+        return f"upstream is stale: {name} {upstream.rolled_text(found)}"
+
+    return mask, text
 
 
 def _upstream_changes(stored: StoredDays, name: str, upstream: Array) -> tuple[Array, Array]:

@@ -6,6 +6,7 @@ facts come from (``assemble.py``), how it is shown (``text.py``, ``html.py``, ``
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -18,6 +19,8 @@ from .packed import Array
 from .series import Series
 from .states import CODE_OF, GRAVITY, State
 
+# Digits with what stands between those of dates, times and numbers.
+_NUMBERS = re.compile(r"\d[\d.,:T+-]*")
 SETTLED_CODES = np.array([code for code, state in enumerate(GRAVITY) if state.is_settled], np.uint8)
 
 
@@ -43,6 +46,8 @@ class Group:
         last: last of the days.
         days: how many days they are.
         reason: reason of the first day of the first row.
+        is_first_of_many: other days or rows say the same with other numbers or contracts.
+        upstream: names of what has to be made first.
     """
 
     series: tuple[Series, ...]
@@ -51,6 +56,13 @@ class Group:
     last: date
     days: int
     reason: str
+    is_first_of_many: bool = False
+    upstream: tuple[str, ...] = ()
+
+    @property
+    def why(self) -> str:
+        """Return the reason; if it is only that of the first day, it says so."""
+        return f"first: {self.reason}" if self.is_first_of_many else self.reason
 
     @property
     def names(self) -> str:
@@ -71,7 +83,8 @@ class Group:
             where = f"symbol in ({symbols}) and trade_date between '{self.first}' and '{self.last}'"
             return f'tp sql "select reason, count(*) from {rejects} where {where} group by reason"'  # noqa: S608 to paste
         force = " --force" if self.state in {State.DEGRADED, State.QUARANTINED} else ""
-        return f"tp backfill {self.names} --from {self.first} --to {self.last}{force}"
+        names = " ".join(dict.fromkeys([*self.upstream, *(series.name for series in self.series)]))
+        return f"tp backfill {names} --from {self.first} --to {self.last}{force}"
 
 
 @dataclass
@@ -88,6 +101,7 @@ class Board:
         texts: the reasons.
         nothing_yet: rows of which nothing is stored and nothing was ever attempted, by index.
         is_synthetic: some stored partition holds generated data.
+        waits_for: upstreams that have to be made first, by number of the reason that says so.
     """
 
     series: Sequence[Series]
@@ -99,6 +113,8 @@ class Board:
     texts: Texts = field(default_factory=Texts)
     nothing_yet: set[int] = field(default_factory=set)
     is_synthetic: bool = False
+    waits_for: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    _known_words: dict[tuple[int, str], str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Make the arrays."""
@@ -111,6 +127,11 @@ class Board:
         """Set one cell."""
         self.codes[row, column] = CODE_OF[judgement.state]
         self.reasons[row, column] = self.texts.number(judgement.reason)
+
+    def wait_for(self, reason: str, upstream: Sequence[str]) -> None:
+        """Note of a reason that upstreams have to be made first."""
+        if upstream:
+            self.waits_for[self.texts.number(reason)] = tuple(upstream)
 
     def state(self, row: int, column: int) -> State:
         """Return the state of one cell."""
@@ -146,16 +167,15 @@ class Board:
     def groups(self, row: int) -> Iterator[Group]:
         """Yield the unsettled days of a row, neighbours of one state and one reason together.
 
-        Days are neighbours if only settled days without work (closed ones) lie between them; a reason that names its own day counts as the
-        same.
+        Days are neighbours if only settled days without work (closed ones) lie between them. Reasons count as one if they have the same
+        words, whatever the numbers, dates and contracts.
         """
         codes, start = self.codes[row], -1
         held: list[int] = []
         key: tuple[int, str] | None = None
         unsettled = np.flatnonzero(~np.isin(codes, SETTLED_CODES)).tolist()
         for column in unsettled:
-            text = self.texts[int(self.reasons[row, column])].replace(self.days[column].isoformat(), "DAY")
-            this = (int(codes[column]), text)
+            this = (int(codes[column]), self._words(row, column))
             if this != key or not self._only_closed(row, start, column):
                 if held:
                     yield self._group(row, held)
@@ -170,11 +190,10 @@ class Board:
         together: dict[tuple[object, ...], list[Group]] = {}
         for row, series in enumerate(self.series):
             for group in self.groups(row):
-                reason = group.reason.replace(series.name, "NAME")
-                key = (group.state, group.first, group.last, group.days, reason, series.rejects)
+                words = _words_of(group.reason.replace(series.name, "NAME"), series.symbol)
+                key = (group.state, group.first, group.last, group.days, words, series.rejects)
                 together.setdefault(key, []).append(group)
-        merged = [replace(groups[0], series=tuple(g.series[0] for g in groups)) for groups in together.values()]
-        return sorted(merged, key=lambda group: -CODE_OF[group.state])
+        return sorted((_merged(groups) for groups in together.values()), key=lambda group: -CODE_OF[group.state])
 
     def worst(self, edges: Sequence[int]) -> Array:
         """Return the gravest state of each stretch of days.
@@ -191,8 +210,44 @@ class Board:
     def _only_closed(self, row: int, start: int, stop: int) -> bool:
         return bool((self.codes[row, start + 1 : stop] == CODE_OF[State.CLOSED]).all())
 
+    def _words(self, row: int, column: int) -> str:
+        number, symbol = int(self.reasons[row, column]), self.series[row].symbol
+        known = self._known_words.get((number, symbol))
+        if known is None:
+            known = self._known_words[number, symbol] = _words_of(self.texts[number], symbol)
+        return known
+
     def _group(self, row: int, columns: Sequence[int]) -> Group:
         first = self.cell(row, columns[0])
+        numbers = dict.fromkeys(self.reasons[row, columns].tolist())
+        upstream = (name for number in numbers for name in self.waits_for.get(number, ()))
         return Group(
-            (self.series[row],), first.state, first.trade_date, self.days[columns[-1]], len(columns), first.reason
+            (self.series[row],),
+            first.state,
+            first.trade_date,
+            self.days[columns[-1]],
+            len(columns),
+            first.reason,
+            len(numbers) > 1,
+            tuple(dict.fromkeys(upstream)),
         )
+
+
+def _words_of(reason: str, symbol: str) -> str:
+    """Return a reason without its numbers, dates and contracts of the symbol, the same for all days that say the same."""
+    without_contracts = re.sub(
+        rf"(?<![A-Za-z0-9]){re.escape(symbol)}[FGHJKMNQUVXZ]\d{{1,2}}(?![A-Za-z0-9])", "#", reason
+    )
+    return _NUMBERS.sub("#", without_contracts)
+
+
+def _merged(groups: Sequence[Group]) -> Group:
+    """Return one group for the same days of several rows."""
+    first = groups[0]
+    reasons = {group.reason.replace(group.series[0].name, "NAME") for group in groups}
+    return replace(
+        first,
+        series=tuple(group.series[0] for group in groups),
+        is_first_of_many=len(reasons) > 1 or any(group.is_first_of_many for group in groups),
+        upstream=tuple(dict.fromkeys(name for group in groups for name in group.upstream)),
+    )

@@ -10,17 +10,16 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
 
+from ..instants import us_of
 from ..sessions import GRACE, Session, calendar_for
 from .packed import Array, Packed
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _GRACE_US = round(GRACE.total_seconds() * 1e6)
-NO_REASON = "no session on this date"
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class CalendarDays:
 
     def is_over(self, now: datetime) -> Array:
         """Return for each day whether its session can add no more data: bool[n]."""
-        now_us = (now - _EPOCH) // datetime.resolution
+        now_us = us_of(now)
         result: Array = ~self.is_open | (now_us > self.final_us)
         return result
 
@@ -116,4 +115,4 @@ _DTYPE = np.dtype([("ordinals", "<i4"), ("is_open", "?"), ("final_us", "<i8"), (
 
 
 def _final_us(session: Session) -> int:
-    return (session.window_end - _EPOCH) // datetime.resolution + _GRACE_US
+    return us_of(session.window_end) + _GRACE_US

@@ -34,7 +34,7 @@ DAMAGED, WRITE, EMPTY, CLOSED, DEGRADED = range(len(OUTCOMES))
 MOST_UPSTREAMS = 6
 # A file that was changed this shortly before it was looked at could be changed again within the same tick of the clock.
 _RACY_NS = 100_000_000
-_VERSION = 1
+_VERSION = 2
 
 DTYPE = np.dtype(
     [
@@ -50,6 +50,7 @@ DTYPE = np.dtype(
         ("code", "<u4"),
         ("contract", "<i4"),
         ("remark", "<u4"),
+        ("holds", "<u4"),
         ("upstream", "<u4", (MOST_UPSTREAMS,)),
         ("upstream_content", "<u8", (MOST_UPSTREAMS,)),
         ("event_id", "<i8"),
@@ -76,6 +77,10 @@ class Texts:
             found = self._number[text] = len(self.known)
             self.known.append(text)
         return found
+
+    def find(self, text: str) -> int:
+        """Return the number of a text, -1 if it has none."""
+        return self._number.get(text, -1)
 
     def __getitem__(self, number: int) -> str:
         return self.known[number]
@@ -106,6 +111,8 @@ class SeriesFiles:
     """
 
     def __init__(self, lake_root: Path, series: Series, cache_dir: Path) -> None:
+        # Only what is made from files of a contract can hold the wrong one; the rest follows from its upstream.
+        self._is_source = not series.upstream
         self._folder = lake_root / series.folder / f"symbol={series.symbol}"
         self._cache = cache_dir / series.dataset / f"{series.symbol}.summary"
         self._kept = np.zeros(0, DTYPE)
@@ -166,7 +173,7 @@ class SeriesFiles:
 
     def _read(self, row: Array, texts: Texts) -> None:
         """Fill the row of a file from its footer."""
-        from ..lake.footer import read_footer
+        from ..lake.footer import read_contract, read_footer
 
         path = self._folder / f"date={date.fromordinal(int(row['day'][0]))}" / PART_NAME
         if time.time_ns() - int(row["changed_ns"][0]) < _RACY_NS:
@@ -180,6 +187,8 @@ class SeriesFiles:
             row["outcome"], row["changed_ns"], row["remark"] = DAMAGED, 0, texts.number("it was deleted just now")
             return
         _summarise(row, footer, texts)
+        if self._is_source and footer.rows:
+            row["holds"] = texts.number(read_contract(path) or "")
 
 
 def last_stored(lake_root: Path, series: Series) -> date | None:

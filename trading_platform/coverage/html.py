@@ -6,7 +6,6 @@ neighbours of one state and one reason are one rectangle, so ten years of a hund
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from datetime import date
 from html import escape
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import LakeError, command
+from ..files import replace_file
 from .board import Board
 from .states import GRAVITY, LOOKS, State
 
@@ -36,7 +36,11 @@ table{border-collapse:collapse}td,th{padding:2px 10px 2px 0;text-align:left;vert
 th{font-weight:600;border-bottom:1px solid #bbb}td.wide{white-space:normal;max-width:48em}
 tr+tr td{border-top:1px solid #eee}code{background:#f3f3f3;padding:1px 4px}
 svg{display:block}text{font:10px monospace}.board td{border:0;vertical-align:middle}
-@media print{svg{print-color-adjust:exact}}
+.scroll{overflow-x:auto}.newest{direction:rtl}.scroll table{direction:ltr;margin-right:auto}
+.board th{position:sticky;left:0;background:#fff;border:0;font-weight:400;padding:0 8px 0 0;z-index:1}
+.board th div{display:flex;gap:12px;justify-content:space-between;align-items:baseline}
+.board th span{color:#555;font-size:12px}
+@media print{.scroll{overflow:visible}svg{print-color-adjust:exact}}
 """
 
 
@@ -56,14 +60,8 @@ def write_page(board: Board, path: Path) -> None:
     Raises:
         LakeError: E545 if the disk refuses; an older file is intact.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            temporary.write_text(page(board), encoding="utf-8")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        replace_file(path, lambda file: file.write(page(board).encode()))
     except OSError as error:
         raise LakeError(
             "E545",
@@ -100,17 +98,17 @@ def _legend(board: Board) -> Iterator[str]:
 
 def _rows(board: Board) -> Iterator[str]:
     stretches = _stretches(board.days)
-    yield '<table class="board">'
+    # Who reads from right to left begins at the right: so the page opens at the newest days without any program.
+    yield f'<div class="scroll{"" if _is_by_year(board.days) else " newest"}"><table class="board">'
     yield from _months(board.days) if len(stretches) == 1 else ()
     for row, series in enumerate(board.series):
         if row in board.nothing_yet:
             continue
         for start, stop in stretches:
-            name = series.name if start == 0 else ""
-            label = "" if len(stretches) == 1 else f"<td class=dim>{board.days[start].year}</td>"
-            counts = f"<td>{_counts(board, row)}</td>" if start == 0 else "<td></td>"
-            yield f"<tr><td><b>{escape(name)}</b></td>{label}<td>{''.join(_cells(board, row, start, stop))}</td>{counts}</tr>"
-    yield "</table>"
+            name = f"<b>{escape(series.name)}</b><span>{_counts(board, row)}</span>" if start == 0 else "<b></b>"
+            year = f"<span>{board.days[start].year}</span>" if len(stretches) > 1 else ""
+            yield f"<tr><th><div>{name}{year}</div></th><td>{''.join(_cells(board, row, start, stop))}</td></tr>"
+    yield "</table></div>"
     nothing = [board.series[row].name for row in sorted(board.nothing_yet)]
     if nothing:
         yield f'<p><span class="dim">Nothing yet:</span> {escape(", ".join(nothing))}</p>'
@@ -140,7 +138,7 @@ def _months(days: Sequence[date]) -> Iterator[str]:
         for start, following in zip(starts, [*starts[1:], len(days)], strict=True)
         if (following - start) * width >= 60 or len(starts) == 1
     )
-    yield f'<tr><td></td><td><svg width="{len(days) * width}" height="13">{labels}</svg></td><td></td></tr>'
+    yield f'<tr><th></th><td><svg width="{len(days) * width}" height="13">{labels}</svg></td></tr>'
 
 
 def _cells(board: Board, row: int, start: int, stop: int) -> Iterator[str]:
@@ -176,7 +174,8 @@ def _cells(board: Board, row: int, start: int, stop: int) -> Iterator[str]:
 
 
 def _counts(board: Board, row: int) -> str:
-    return ", ".join(f"{count:,} {state.value}" for state, count in board.counts(row).items())
+    """Return the counts with the letters of the legend, so that they stay narrow."""
+    return "&ensp;".join(f"{count:,}&nbsp;{escape(LOOKS[state].letter)}" for state, count in board.counts(row).items())
 
 
 def _reasons(board: Board) -> Iterator[str]:
@@ -188,7 +187,7 @@ def _reasons(board: Board) -> Iterator[str]:
     for group in groups[:_MOST_GROUPS]:
         yield (
             f'<tr><td class="wide">{escape(group.names)}</td><td>{group.dates}</td><td>{group.state.value}</td>'
-            f'<td class="wide">{escape(group.reason)}</td>'
+            f'<td class="wide">{escape(group.why)}</td>'
             f'<td class="wide"><code>{escape(group.next_command)}</code></td></tr>'
         )
     yield "</table>"

@@ -10,7 +10,8 @@ The gravest rule that applies decides:
    if its session is over; ``closed`` if there is no session and nobody ever made it; ``not_due`` while its session is not over.
 3. ``refresh_failed``: stored, and the latest attempt failed after the latest success.
 4. ``stale``: stored, but made by other code, under another contract or session than today's, or from an upstream partition other than
-   the one stored now; or stored although the run history knows nothing of it. Hashes of source files are not compared here.
+   the one stored now; or it holds (or is made from one that holds) another futures contract than the roll table has in front; or stored
+   although the run history knows nothing of it. Hashes of source files are not compared here.
 5. ``partial``: its session had not ended when it was made.
 6. ``degraded``, then ``quarantined``: stored with a remark.
 7. ``empty``, ``closed``, ``complete``.

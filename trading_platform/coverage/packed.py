@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+
+from ..files import replace_file
 
 Array = npt.NDArray[Any]
 
@@ -65,17 +66,14 @@ def save(path: Path, key: str, content: Packed) -> None:
     for name, array in content.arrays.items():
         listed.append((name, array.dtype.descr, len(array)))
     header = json.dumps({"key": key, "values": content.header, "arrays": listed}).encode()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+    def write(file: BinaryIO) -> None:
+        file.write(len(header).to_bytes(8, "little") + header)
+        for array in content.arrays.values():
+            file.write(array.tobytes())
+
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(len(header).to_bytes(8, "little") + header)
-                for array in content.arrays.values():
-                    file.write(array.tobytes())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        replace_file(path, write, durable=False)
 
 
 def fingerprint_key(values: Mapping[str, Any]) -> str:

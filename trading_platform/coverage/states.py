@@ -87,7 +87,7 @@ LOOKS: dict[State, Look] = {
     State.DEGRADED: Look("D", "#56b4e9", "#000000", "cyan", "cyan", "stored, the source calls its quality reduced"),
     State.QUARANTINED: Look("Q", "#0072b2", "#ffffff", "blue", "blue", "stored, some records were refused"),
     State.STALE: Look(
-        "S", "#e69f00", "#000000", "orange", "bright_yellow", "upstream, code, contract or calendar changed since"
+        "S", "#e69f00", "#000000", "orange", "bright_yellow", "upstream, code, roll table or calendar changed since"
     ),
     State.REFRESH_FAILED: Look("R", "#cc79a7", "#000000", "magenta", "magenta", "refresh failed, old data kept"),
     State.MISSING: Look("M", "#a3212c", "#ffffff", "red", "red", "should be there and is not"),

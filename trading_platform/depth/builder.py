@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import QualityError
+from ..instants import MICROSECONDS, us_of
 from ..lake.building import (
     BuildReport,
     CheckResult,
@@ -31,10 +32,10 @@ from ..lake.building import (
 from ..lake.contracts import DEPTH_METRICS
 from ..lake.footer import damaged
 from ..lake.reader import no_such_days
-from .checks import CHECKS, EventTotals, check_facts, inside, metric_facts, to_us
+from .checks import CHECKS, EventTotals, check_facts, inside, metric_facts
 from .events_reader import EVENTS, EventFile, open_events
 from .grid import PriceGrid
-from .seconds import MICROSECONDS, DaySeconds, SecondReplay
+from .seconds import DaySeconds, SecondReplay
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -120,7 +121,7 @@ class DepthMetricsBuilder:
             return self._plan_without_events(common, session)
         common["synthetic"] = footer.synthetic
         common["detail"] = _Upstream(footer.content_hash, footer.rows)
-        if footer.outcome in (Outcome.CLOSED, Outcome.EMPTY):
+        if footer.outcome.is_without_rows:
             return DayPlan(**common, decided=footer.outcome, reason=footer.reason)
         return DayPlan(**common)
 
@@ -157,7 +158,7 @@ class DepthMetricsBuilder:
         upstream: _Upstream = plan.detail
         day, session = plan.trade_date, plan.session
         grid = PriceGrid(self._instrument.tick_size)
-        replay = SecondReplay(grid, (to_us(session.window_start), to_us(session.window_end)))
+        replay = SecondReplay(grid, (us_of(session.window_start), us_of(session.window_end)))
         snapshot_rows = batches = 0
         with self._open_events(day) as events:
             self._check_unchanged(upstream, events, day)
@@ -288,8 +289,8 @@ def preview_of(table: pa.Table, session: Session) -> Preview | None:
     if table.num_rows == 0:
         return None
     columns = {name: table.column(name).to_numpy() for name in ("ts", "mid", "updates")}
-    start = to_us(session.opens_at or session.window_start)
-    end = to_us(session.closes_at or session.window_end)
+    start = us_of(session.opens_at or session.window_start)
+    end = us_of(session.closes_at or session.window_end)
     step = -(-(end - start) // PREVIEW_BUCKETS)
     step = max(MICROSECONDS, -(-step // MICROSECONDS) * MICROSECONDS)
     count = -(-(end - start) // step)

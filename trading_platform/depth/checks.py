@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from ..instants import MICROSECONDS
 from ..lake.building import CheckResult, Json, Severity
-from ..sessions import silence_limit_s
+from ..sessions import silence_limit_s, trading_spans
 from .grid import Ints
 
 if TYPE_CHECKING:
     from ..sessions import Session
 
-MICROSECONDS: Final = 1_000_000
 # A file may begin up to ten minutes before its first snapshot, and a trade date has two files: 20 minutes of 23 hours are 1.5 %.
 KNOWN_LEAST_FRAC: Final = 0.95
 # A halt of the market (15 minutes at the first level of a circuit breaker) may leave a crossed book, 1.1 % of 23 hours; sides taken for
@@ -56,24 +55,15 @@ class EventTotals:
     batches: int
 
 
-def to_us(instant: datetime) -> int:
-    """Return an aware instant as epoch microseconds UTC, without a detour over floats."""
-    return (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-def trading_spans(session: Session) -> list[tuple[int, int]]:
-    """Return the trading hours without the breaks, epoch seconds, half-open; edges of sessions are whole seconds."""
-    if session.opens_at is None or session.closes_at is None:
-        return []
-    edges = [session.opens_at, *(edge for one in session.breaks for edge in one), session.closes_at]
-    seconds = [to_us(edge) // MICROSECONDS for edge in edges]
-    return [(first, end) for first, end in zip(seconds[::2], seconds[1::2], strict=True) if first < end]
+def _spans_s(session: Session) -> list[tuple[int, int]]:
+    """Return the trading hours in epoch seconds; edges of sessions are whole seconds."""
+    return [(first // MICROSECONDS, end // MICROSECONDS) for first, end in trading_spans(session)]
 
 
 def inside(second: Ints, session: Session) -> npt.NDArray[np.bool_]:
     """Tell which seconds lie in trading hours."""
     found = np.zeros(len(second), np.bool_)
-    for first, end in trading_spans(session):
+    for first, end in _spans_s(session):
         found |= (second >= first) & (second < end)
     return found
 
@@ -88,7 +78,7 @@ def silences(second: Ints, batches: Ints, session: Session) -> dict[str, Json]:
     """
     longest, longest_from, long_gaps = 0, None, 0
     busy = second[batches > 0]
-    for first, end in trading_spans(session):
+    for first, end in _spans_s(session):
         heard = busy[(busy >= first) & (busy < end)]
         silent_from = np.concatenate((np.array([first]), heard + 1))
         silent_for = np.concatenate((heard, np.array([end]))) - silent_from
@@ -114,7 +104,7 @@ def metric_facts(columns: Columns, totals: EventTotals, upstream_rows: int, sess
     second = columns["ts"] // MICROSECONDS
     spread, in_session, known = columns["spread"], columns["in_session"], ~np.isnan(columns["age_ms"])
     crossed, both = spread < 0, ~np.isnan(spread)
-    session_seconds = sum(end - first for first, end in trading_spans(session))
+    session_seconds = sum(end - first for first, end in _spans_s(session))
     known_in_session = int(np.count_nonzero(known & in_session))
     rows = len(second)
     inside_spread = spread[both & in_session]

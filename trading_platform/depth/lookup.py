@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ..errors import ConfigurationError
+from ..instants import MICROSECONDS, instant_of, us_of
 from ..lake.reader import no_such_days
 from .book import CLEAR, END_OF_BATCH, Book
-from .checks import MICROSECONDS, to_us
 from .events_reader import EVENTS, EventFile, open_events
 
 if TYPE_CHECKING:
     from ..lake import Lake
     from ..sessions import TradingCalendar
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _REPLAYED: Final = ("command", "price", "quantity", "num_orders")
 
 
@@ -105,7 +104,7 @@ class _Search:
     def __init__(self, events: EventFile, found: BookAt) -> None:
         self._events = events
         self._found = found
-        self._at_us = to_us(found.instant)
+        self._at_us = us_of(found.instant)
 
     def run(self) -> BookAt:
         group, stop = self._end()
@@ -127,7 +126,7 @@ class _Search:
         """Return the place of the first event after the moment; a time that steps back counts as the latest before it."""
         for group in range(self._events.groups):
             extremes = self._events.extremes(group, "ts")
-            if extremes is not None and to_us(extremes[1]) <= self._at_us:
+            if extremes is not None and us_of(extremes[1]) <= self._at_us:
                 continue
             later = self._events.arrays(group, ("ts",))["ts"] > self._at_us
             if later.any():
@@ -185,8 +184,8 @@ class _Search:
             None,
             self._found.contract,
             self._found.synthetic,
-            _instant(snapshot_us),
-            _instant(last_us),
+            instant_of(snapshot_us),
+            instant_of(last_us),
             replayed,
         )
 
@@ -195,9 +194,5 @@ def _unknown(found: BookAt, reason: str) -> BookAt:
     return BookAt(found.instant, found.trade_date, None, reason, found.contract, found.synthetic)
 
 
-def _instant(us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=us)
-
-
 def _text(us: int) -> str:
-    return f"{_instant(us - us % MICROSECONDS):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{instant_of(us - us % MICROSECONDS):%Y-%m-%d %H:%M:%S} UTC"

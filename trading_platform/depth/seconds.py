@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import QualityError
+from ..instants import MICROSECONDS
 from .absent import AbsentDeletes
 from .book import CLEAR, DELETE_BID, END_OF_BATCH
 from .grid import Floats, Ints, PriceGrid
@@ -30,7 +31,6 @@ from .levels import LevelArray
 from .per_second import SecondCounts
 from .touch import BookRows, StateCollector
 
-MICROSECONDS: Final = 1_000_000
 UNBOUNDED: Final = (-(2**62), 2**62)
 Bytes = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]

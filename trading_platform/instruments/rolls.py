@@ -24,6 +24,9 @@ CALENDAR_RULE = "calendar"
 # Two-digit contract years cover 1970-2069, so nothing outside can be named.
 _FIRST_YEAR = 1980
 _LAST_YEAR = 2069
+# Longest time before its delivery month that a row may make a contract front, about 1.5 years. No contract leads that early, but one digit
+# of the year mistyped makes it front for years and skips every contract between.
+_EARLIEST_MONTHS = 18
 _FRIDAY = 4
 _WEDNESDAY = 2
 
@@ -147,6 +150,12 @@ def roll_table_of(registry: Registry, text: str) -> RollTable:
 
 def _build(instrument: Instrument, rule: RollRule, explicit: tuple[ExplicitRoll, ...]) -> _Timeline:
     rows = sorted(explicit, key=lambda row: row.contract)
+    for row in rows:
+        if row.first_trade_date < _months_back(row.contract.expiry_month, _EARLIEST_MONTHS):
+            raise _contradiction(
+                row,
+                f"that is more than {_EARLIEST_MONTHS} months before its delivery month {row.contract.expiry_month:%Y-%m}",
+            )
     for earlier, later in pairwise(rows):
         if later.first_trade_date <= earlier.first_trade_date:
             raise _contradiction(later, f"{earlier.contract} of line {earlier.line} starts {earlier.first_trade_date}")
@@ -185,9 +194,14 @@ def _contradiction(row: ExplicitRoll, because: str) -> ConfigurationError:
     return ConfigurationError(
         "E131",
         f"rolls.csv line {row.line}: {row.contract} cannot start on {row.first_trade_date}, because {because}",
-        "a later contract must start on a later trade date; the file was not used",
+        "a contract must start after every earlier one and in the years of its own trading; the file was not used",
         f"tp rolls show {row.contract.root}",
     )
+
+
+def _months_back(month: date, count: int) -> date:
+    years, number = divmod(month.year * 12 + month.month - 1 - count, 12)
+    return date(years, number + 1, 1)
 
 
 def _contracts(instrument: Instrument, rule: RollRule) -> list[Contract]:

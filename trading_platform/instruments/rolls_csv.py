@@ -7,14 +7,13 @@ Belongs here: reading the file, row by row, with the line in every complaint, an
 from __future__ import annotations
 
 import csv
-import os
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from ..errors import ConfigurationError, command
+from ..files import replace_file
 from .model import Contract
 from .registry import Registry
 
@@ -145,13 +144,8 @@ def replace_csv(path: Path, text: str) -> None:
     Raises:
         ConfigurationError: E133 if the system refuses; the old file stays.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_file(path, lambda file: file.write(text.encode()))
     except OSError as error:
         raise ConfigurationError(
             "E133",
@@ -159,8 +153,6 @@ def replace_csv(path: Path, text: str) -> None:
             "the home folder may not be written, or the disk is full; the file is as it was",
             command("tp", "config"),
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _with_rule_column(lines: list[str], changed: Mapping[int, str]) -> list[str]:
@@ -220,5 +212,5 @@ def _malformed(name: str, line: int, what: str) -> ConfigurationError:
         "E130",
         f"{name} line {line}: {what}",
         "the row is malformed; no row of the file was used",
-        "tp instruments list",
+        "tp doctor",
     )

@@ -7,7 +7,6 @@ Dagster.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import TYPE_CHECKING
 
 from .build_day import DayResult, build_day
@@ -27,7 +26,7 @@ from .building import (
 from .continuous_series import Adjustment
 from .continuous_series import continuous as _continuous
 from .contract import ColumnDoc, DatasetContract
-from .contracts import BARS_1M, BARS_1S, CONTRACTS, TICK_REJECTS, TICKS
+from .contracts import CONTRACTS
 from .footer import Footer, FooterFields
 from .local import Lake, LocalLake
 from .reader import Day, Missing
@@ -60,7 +59,7 @@ def read(
 
 def continuous(
     symbol: str,
-    days: date | tuple[date, date],
+    days: Day | tuple[Day, Day],
     *,
     dataset: str = "bars_1m",
     adjust: Adjustment = "none",
@@ -72,18 +71,19 @@ def continuous(
     See :func:`trading_platform.lake.continuous_series.continuous`. The series is a view for Python; the SQL views show stored prices.
 
     Example:
-        ``lake.continuous("ES", (date(2025, 3, 3), date(2025, 6, 27)), adjust="difference")``
+        ``lake.continuous("ES", ("2025-03-03", "2025-06-27"), adjust="difference")``
     Raises:
-        ConfigurationError: if there is no home folder; E13x its roll table or ``roll_gaps.csv`` cannot be used.
+        ConfigurationError: if there is no home folder; E108 a day is no date; E13x its roll table or ``roll_gaps.csv`` cannot be used.
         LakeError: E505, E507, E508 as :func:`read`; E550 to E553 the series cannot be made.
     """
     from ..instruments import load_registry, load_roll_table
-    from ..instruments.roll_gaps import GAPS_NAME, read_roll_gaps
+    from ..instruments.roll_gaps_csv import read_roll_gaps
     from ..settings import find_home
 
     home = find_home()
-    rolls = load_roll_table(load_registry(home.instruments_toml), home.rolls_csv)
-    gaps = read_roll_gaps(home.path / GAPS_NAME)
+    registry = load_registry(home.instruments_toml)
+    rolls = load_roll_table(registry, home.rolls_csv)
+    gaps = read_roll_gaps(home.roll_gaps_csv, registry)
     lake = LocalLake(home.lake_dir)
     return _continuous(
         lake, rolls, gaps, symbol, days, dataset=dataset, adjust=adjust, columns=columns, missing=missing
@@ -91,11 +91,7 @@ def continuous(
 
 
 __all__ = [
-    "BARS_1M",
-    "BARS_1S",
     "CONTRACTS",
-    "TICKS",
-    "TICK_REJECTS",
     "Adjustment",
     "BuildReport",
     "CheckResult",

@@ -24,17 +24,18 @@ from .building import (
     Preview,
     Severity,
     SourceChangedError,
+    SourceSlice,
     fingerprint_of,
 )
 from .footer import Footer, FooterFields
 from .local import Lake
 from .reader import is_intact
+from .superseded import keep, loses_rows
 from .writer import FAILED_NAME, PartitionWriter
 
 if TYPE_CHECKING:
     from ..sessions import Session
 
-_ZERO_ROWS = frozenset({Outcome.CLOSED, Outcome.EMPTY})
 _NO_FILE = frozenset({Outcome.PENDING, Outcome.MISSING, Outcome.UNAVAIL})
 
 
@@ -137,10 +138,10 @@ class _Attempt:
         )
         if plan.decided in _NO_FILE:
             return replace(self._known, outcome=plan.decided, error=plan.error)
-        if plan.decided in _ZERO_ROWS:
+        if plan.decided is not None and plan.decided.is_without_rows:
             return self._store_nothing(plan, plan.decided)
         if plan.decided is not None:
-            raise ValueError(f"Expected a plan decided as one of {_ZERO_ROWS | _NO_FILE}, was {plan.decided}")
+            raise ValueError(f"Expected a plan decided as without rows or as one of {_NO_FILE}, was {plan.decided}")
         return self._skip(plan) or self._build(plan)
 
     def failed(self, error: PlatformError) -> DayResult:
@@ -210,11 +211,12 @@ class _Attempt:
             return self._commit(plan, writer, fields)
 
     def _commit(self, plan: DayPlan, writer: PartitionWriter, fields: FooterFields) -> DayResult:
+        kept = self._keep_what_would_be_lost(fields.sources, writer.rows)
         committed = writer.commit(fields)
         return replace(
             self._known,
             outcome=fields.outcome,
-            reason=fields.reason,
+            reason=kept or fields.reason,
             rows=committed.rows,
             size_bytes=committed.size_bytes,
             path=committed.path,
@@ -222,6 +224,16 @@ class _Attempt:
             content_hash=committed.content_hash,
             complete=plan.complete,
         )
+
+    def _keep_what_would_be_lost(self, sources: tuple[SourceSlice, ...], rows: int) -> str | None:
+        """Keep the stored file if its source has lost rows since, and say so."""
+        footer = self._footer() if self._builder.contract.is_primary else None
+        if footer is None or not loses_rows(footer, sources, rows):
+            return None
+        path = self._lake.path(self._builder.contract.name, self._builder.symbol, self._trade_date)
+        kept = keep(path, footer.content_hash)
+        folders = "/".join(kept.parts[-5:])
+        return f"the source has lost rows: {rows:,} now, {footer.rows:,} stored before; the older file is kept as {folders}"
 
     def _fields(
         self, plan: DayPlan, report: BuildReport, fingerprint: str, outcome: Outcome, reason: str | None

@@ -45,8 +45,14 @@ class Outcome(StrEnum):
         """Tell whether the partition counts as done (a file is there and an event says so)."""
         return self in _MATERIALIZED
 
+    @property
+    def is_without_rows(self) -> bool:
+        """Tell whether there is nothing to store by nature: the day is decided without its source, and its file has no rows."""
+        return self in _WITHOUT_ROWS
+
 
 _MATERIALIZED = frozenset({Outcome.WRITE, Outcome.SKIP, Outcome.EMPTY, Outcome.CLOSED, Outcome.DEGRADED})
+_WITHOUT_ROWS = frozenset({Outcome.CLOSED, Outcome.EMPTY})
 
 
 class SourceChangedError(SourceError):
@@ -238,6 +244,21 @@ def fingerprint_of(builder: DayBuilder, plan: DayPlan, sources: Sequence[SourceS
         "sources": [[source.name, source.sha256] for source in sources],
     }
     return hashlib.sha256(json.dumps(made_from, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def present_fingerprint(builder: DayBuilder, plan: DayPlan, *, verify: bool = False) -> str:
+    """Return the fingerprint that a planned day would get if it were made now.
+
+    Args:
+        builder: the dataset.
+        plan: from ``builder.plan``; undecided, or decided as materialized.
+        verify: hash the source bytes again instead of trusting the stat cache.
+
+    Raises:
+        PlatformError: if the sources cannot be hashed.
+    """
+    without_source = plan.decided is not None and plan.decided.is_without_rows
+    return fingerprint_of(builder, plan, () if without_source else builder.hash_sources(plan, verify=verify))
 
 
 Progress = Callable[[str], None]

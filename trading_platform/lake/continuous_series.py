@@ -1,7 +1,7 @@
 """One series of prices across the rolls of a future, unadjusted or back-adjusted.
 
 Belongs here: joining stored days, marking rolls, shifting or scaling older contracts by measured gaps. Does not belong here: which contract
-is front (``instruments.rolls``) and measuring gaps (``sierra.roll_gaps``).
+is front (``instruments.rolls``) and measuring gaps (``sierra.gap_measurement``).
 
 A view, computed when it is asked for: nothing adjusted is ever stored, because each new roll would change all of it. It exists in Python
 only; the SQL views show the stored prices with their contract.
@@ -22,7 +22,7 @@ import polars as pl
 
 from ..errors import LakeError, command
 from ..instruments import Contract, RollTable, RollWindow
-from ..instruments.roll_gaps import RollGap
+from ..instruments.roll_gaps_csv import RollGap
 from . import reader
 from .contracts import BARS_1M, BARS_1S, TICKS
 
@@ -47,7 +47,7 @@ def continuous(
     rolls: RollTable,
     gaps: Mapping[tuple[Contract, Contract, date], RollGap],
     symbol: str,
-    days: date | tuple[date, date],
+    days: reader.Day | tuple[reader.Day, reader.Day],
     *,
     dataset: str = BARS_1M.name,
     adjust: Adjustment = "none",
@@ -61,7 +61,7 @@ def continuous(
         rolls: the roll table; every stored row must be of its front contract.
         gaps: measured gaps by contracts and roll date; only those between the first and the last contract of the result are needed.
         symbol: root of the future.
-        days: one trade date, or first and last trade date, both included.
+        days: one trade date, or first and last trade date, both included; dates or text such as ``2025-03-10``.
         dataset: ``bars_1m``, ``bars_1s`` or ``ticks``.
         adjust: ``none`` alters nothing; ``difference`` adds the gaps, so that points gained and lost stay true; ``ratio`` multiplies,
             so that returns stay true.
@@ -78,7 +78,7 @@ def continuous(
     Raises:
         LakeError: E505, E507, E508 as ``lake.read``; E550 dataset or adjustment unknown; E551 a gap is not measured; E552 a stored day is
             not of the front contract; E553 a ratio with a price that is not above zero.
-        ConfigurationError: E120 unknown root, E125 not a future, E132 date outside the table.
+        ConfigurationError: E108 a day is no trade date, E120 unknown root, E125 not a future, E132 date outside the table.
     """
     _require_known(dataset, adjust)
     contract = reader.contract_of(dataset)
@@ -86,7 +86,7 @@ def continuous(
     wanted = list(units) if columns is None else [name for name in columns if name not in reader.ADDED_COLUMNS]
     helpers = [_CONTRACT] if adjust == "none" else [_CONTRACT, _VOLUME]
     frame = reader.read(lake, dataset, symbol, days, columns=list(dict.fromkeys([*wanted, *helpers])), missing=missing)
-    first, last = (days, days) if isinstance(days, date) else days
+    first, last = reader.first_and_last(days)
     windows = rolls.windows(symbol, first, last)
     stored = _contract_of_day(frame, dataset, symbol, windows)
     steps = _steps(set(stored.values()), symbol, windows, gaps, adjust)

@@ -78,6 +78,7 @@ class DatasetContract:
         row_number: column that counts 0..n-1 inside the partition, or None.
         rejects: contract of quarantined rows, or None if the dataset has none.
         folder: folder below the lake root; default: the name.
+        is_primary: True if it is made from source files, which may be gone tomorrow, and not from other datasets.
     """
 
     name: str
@@ -89,6 +90,7 @@ class DatasetContract:
     row_number: str | None = None
     rejects: DatasetContract | None = None
     folder: str = ""
+    is_primary: bool = False
 
     def __post_init__(self) -> None:
         """Fill in the folder."""

@@ -147,6 +147,23 @@ def read_footer(path: Path) -> Footer | None:
         raise damaged(path, f"footer entry {error} is missing or malformed") from error
 
 
+def read_contract(path: Path) -> str | None:
+    """Read which futures contract the rows of a partition are of, from its first row (about 0.3 ms).
+
+    Returns:
+        Such as ``MNQZ26``; None if the dataset has no such column, if there are no rows, or if there is no readable file.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            if not file.metadata.num_rows or "contract" not in file.schema_arrow.names:
+                return None
+            first = next(file.iter_batches(batch_size=1, row_groups=[0], columns=["contract"], use_threads=False))
+    except (pa.ArrowException, OSError):
+        return None
+    value = first.column(0)[0].as_py()
+    return None if value is None else str(value)
+
+
 def damaged(path: Path, detail: str) -> LakeError:
     """Return the error for a stored file that cannot be trusted."""
     dataset, symbol, day = path.parts[-4], path.parts[-3].partition("=")[2], path.parts[-2].partition("=")[2]

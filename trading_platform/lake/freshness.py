@@ -18,18 +18,6 @@ FRESH_BY_CALENDAR: Final = "fresh_by_calendar"
 FRESHNESS_TEXT: Final = "The newest session that is over is stored completely (warning)."
 
 
-def newest_final_session(calendar: TradingCalendar, now: datetime) -> date:
-    """Return the latest open trade date whose session can no longer add data at ``now`` (end of its window plus the grace).
-
-    Raises:
-        ConfigurationError: E140 outside the covered dates, E143 naive datetime.
-    """
-    day = calendar.opened(now)
-    while not calendar.session(day).is_final(now):
-        day = calendar.previous_open(day)
-    return day
-
-
 def check_freshness(
     key: str, calendar: TradingCalendar, now: datetime, stored: Iterable[date], is_complete: Callable[[date], bool]
 ) -> CheckResult:
@@ -51,7 +39,7 @@ def check_freshness(
     Raises:
         ConfigurationError: E140 if the calendar does not cover ``now``, E143 naive datetime.
     """
-    final = newest_final_session(calendar, now)
+    final = calendar.newest_final(now)
     open_days = (day for day in sorted(stored, reverse=True) if calendar.session(day).is_open)
     newest = next((day for day in open_days if is_complete(day)), None)
     late: list[date] = [final]

@@ -10,7 +10,7 @@ in between would mix the footer of one file with the rows of another.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import ConfigurationError, LakeError
+from ..sessions import weekdays_between
 from .contract import DatasetContract
 from .contracts import CONTRACTS
 from .footer import damaged
@@ -26,7 +27,6 @@ from .footer import damaged
 if TYPE_CHECKING:
     from .local import Lake
 
-_SATURDAY = 5
 _SHOWN_DAYS = 5
 _MOST_OPEN_FILES = 256
 ADDED_COLUMNS = ("symbol", "trade_date")
@@ -127,6 +127,16 @@ def trade_date_of(day: Day) -> date:
     )
 
 
+def first_and_last(days: Day | tuple[Day, Day]) -> tuple[date, date]:
+    """Return both ends of a range; one trade date is both.
+
+    Raises:
+        ConfigurationError: E108 if one of them is no trade date.
+    """
+    first, last = days if isinstance(days, tuple) else (days, days)
+    return trade_date_of(first), trade_date_of(last)
+
+
 def no_such_days(dataset: str, symbol: str, days: Sequence[date]) -> LakeError:
     """Return the error for trade dates without a file."""
     shown = ", ".join(day.isoformat() for day in days[:_SHOWN_DAYS])
@@ -143,9 +153,8 @@ def _paths(
     lake: Lake, dataset: str, symbol: str, days: Day | tuple[Day, Day], missing: Missing
 ) -> list[tuple[date, Path]]:
     is_one = not isinstance(days, tuple)
-    first, last = (trade_date_of(day) for day in (days if isinstance(days, tuple) else (days, days)))
-    span = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
-    wanted = span if is_one else [day for day in span if day.weekday() < _SATURDAY]
+    first, last = first_and_last(days)
+    wanted = [first] if is_one else weekdays_between(first, last)
     there = [day for day in wanted if lake.exists(dataset, symbol, day)]
     if missing == "error" and len(there) < len(wanted):
         raise no_such_days(dataset, symbol, sorted(set(wanted) - set(there)))

@@ -7,9 +7,11 @@ Belongs here: calendars of exchanges, holidays, half days, overrides. Does not b
 from __future__ import annotations
 
 from .calendar import TradingCalendar, calendar_for, opened
+from .hours import trading_spans
 from .session import GRACE, Session
-from .silence import silence_limit_s, trading_seconds
+from .silence import silence_limit_s
 from .tables import calendar_names
+from .weekdays import first_of_last, is_weekday, weekdays_between
 
 __all__ = [
     "GRACE",
@@ -17,7 +19,10 @@ __all__ = [
     "TradingCalendar",
     "calendar_for",
     "calendar_names",
+    "first_of_last",
+    "is_weekday",
     "opened",
     "silence_limit_s",
-    "trading_seconds",
+    "trading_spans",
+    "weekdays_between",
 ]

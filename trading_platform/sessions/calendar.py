@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 from ..errors import ConfigurationError
 from .session import Session
 from .tables import ExceptionalDay, WallTime, load_table
+from .weekdays import is_weekday, weekdays_between
 
-_SATURDAY = 5
 _ONE_DAY = timedelta(days=1)
 
 
@@ -81,8 +81,7 @@ class TradingCalendar:
         Raises:
             ConfigurationError: E140 outside the covered dates.
         """
-        days = (first + timedelta(days=offset) for offset in range((last - first).days + 1))
-        return [self.session(day) for day in days if day.weekday() < _SATURDAY]
+        return [self.session(day) for day in weekdays_between(first, last)]
 
     def trade_date_at(self, instant: datetime) -> date:
         """Return the trade date that owns an instant.
@@ -143,6 +142,17 @@ class TradingCalendar:
                 return day
             day -= _ONE_DAY
 
+    def newest_final(self, now: datetime) -> date:
+        """Return the latest open trade date whose session can no longer add data at ``now`` (end of its window plus the grace).
+
+        Raises:
+            ConfigurationError: E140 outside the covered dates, E143 naive datetime.
+        """
+        day = self.opened(now)
+        while not self.session(day).is_final(now):
+            day = self.previous_open(day)
+        return day
+
     def _make(self, day: date) -> Session:
         exception = self._exception(day)
         window_start = self._window_start(day)
@@ -164,12 +174,12 @@ class TradingCalendar:
         )
 
     def _exception(self, day: date) -> ExceptionalDay | None:
-        if day.weekday() >= _SATURDAY:
+        if not is_weekday(day):
             return ExceptionalDay(None, "Weekend")
         return self._table.days.get(day)
 
     def _is_open(self, day: date) -> bool:
-        if day.weekday() >= _SATURDAY:
+        if not is_weekday(day):
             return False
         exception = self._table.days.get(day)
         return exception is None or exception.hours is not None

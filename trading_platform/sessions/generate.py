@@ -12,13 +12,14 @@ import io
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..errors import ConfigurationError
 from .tables import CALENDAR_DAYS, REGULAR_HOURS, Hours, WallTime, parse_hours, read_rows
+from .weekdays import weekdays_between
 
 FIRST = date(2000, 1, 1)
 LAST = date(2029, 12, 31)
@@ -40,7 +41,6 @@ on half days such as 2025-11-28."""
 _OVERRIDE_COLUMNS = ["date", "calendar", "open", "close", "breaks", "reason", "source"]
 _COLUMNS = ("calendar", "trade_date", "open", "close", "breaks", "reason")
 _THURSDAY = 3
-_SATURDAY = 5
 
 _PLAIN_REASONS = {
     "Before Christmas": "Christmas Eve",
@@ -156,10 +156,7 @@ def _library_days(name: str, first: date, last: date) -> Iterator[tuple[date, _R
     closes = {day.date(): closed.to_pydatetime().astimezone(zone) for day, closed in schedule["market_close"].items()}
     newest = list(_regular_rows(name))[-1]
     usual = parse_hours(newest["open"], newest["close"], "")
-    for offset in range((last - first).days + 1):
-        day = first + timedelta(days=offset)
-        if day.weekday() >= _SATURDAY:
-            continue
+    for day in weekdays_between(first, last):
         if day not in closes:
             yield day, _Row("closed", "", "", reasons.get(day, "Unscheduled closing"))
             continue

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..instants import MICROSECONDS
+from .hours import trading_spans
 from .session import Session
 
 # Trades come in bursts and mostly by day: in sessions of about 600 trades (synthetic ones with the activity of an index future) the longest
@@ -14,14 +16,6 @@ from .session import Session
 _MEAN_INTERVALS: Final = 100
 # A day of which a quarter is missing is never normal, however little traded.
 _SESSION_SHARE: Final = 0.25
-
-
-def trading_seconds(session: Session) -> float:
-    """Return the length of the trading hours without the breaks; 0 on a closed date."""
-    if session.opens_at is None or session.closes_at is None:
-        return 0.0
-    length = session.closes_at - session.opens_at
-    return length.total_seconds() - sum((end - start).total_seconds() for start, end in session.breaks)
 
 
 def silence_limit_s(session: Session, trades: int, *, at_least_s: float) -> float:
@@ -35,5 +29,5 @@ def silence_limit_s(session: Session, trades: int, *, at_least_s: float) -> floa
     Returns:
         A hundred times the mean time between two trades, but at most a quarter of the trading hours, and at least ``at_least_s`` always.
     """
-    open_s = trading_seconds(session)
+    open_s = sum(end - first for first, end in trading_spans(session)) / MICROSECONDS
     return max(at_least_s, min(_MEAN_INTERVALS * open_s / max(trades, 1), _SESSION_SHARE * open_s))

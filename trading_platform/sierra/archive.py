@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import SourceError, command
+from ..instants import instant_of
 from ..instruments import Contract, Registry, SierraSymbol, parse_sierra_symbol
-from .format import EARLIEST_DT, EPOCH_OFFSET_US, instant_of
+from .format import EARLIEST_DT, EPOCH_OFFSET_US
 from .index import ScidIndex, load_index
 from .scid import ScidFile
 from .sources import RegisteredSource, read_sources

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from ..instants import instant_of
 from ..sessions import TradingCalendar
-from .format import instant_of
 from .scan import BadRun
 
 # A day whose last good record lies this close to the end of its session has most likely lost nothing, and so at the start.

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .format import Int64s, as_bytes, instant_of
+from ..instants import instant_of
+from .format import Int64s, as_bytes
 from .index import ScidIndex
 from .scid import BLOCK_RECORDS
 

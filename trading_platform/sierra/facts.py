@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError
+from ..instants import instant_of
 from ..lake.building import Json, Preview
 from ..sessions import Session
 from .decode import (
@@ -25,7 +26,8 @@ from .decode import (
     Bools,
     pool_array,
 )
-from .format import Int64s, instant_of, us_of
+from .format import Int64s
+from .hours import TradingHours
 from .prices import Float64s, PriceRule
 
 TICK_PREVIEW_BUCKETS = 96
@@ -62,10 +64,7 @@ class FactCounter:
     """
 
     def __init__(self, session: Session, rule: PriceRule, remedy: str) -> None:
-        if session.opens_at is None or session.closes_at is None:
-            raise ValueError(f"Expected an open session, was {session}")
-        self._opens, self._closes = us_of(session.opens_at), us_of(session.closes_at)
-        self._breaks = [(us_of(start), us_of(end)) for start, end in session.breaks]
+        self._hours = TradingHours(session)
         self._tick = rule.tick
         self._remedy = remedy
         self._counts = dict.fromkeys(
@@ -80,7 +79,7 @@ class FactCounter:
         self._last_ticks: float | None = None
         self._jump_ticks = 0.0
         self._jump_at: int | None = None
-        self._preview = _PreviewCounter(self._opens, self._closes)
+        self._preview = _PreviewCounter(self._hours.opens_us, self._hours.closes_us)
         self._scratch: Float64s = np.empty((3, 0), np.float64)
 
     def add(self, chunk: TickChunk) -> None:
@@ -100,7 +99,7 @@ class FactCounter:
         last = int(chunk.ts_us.max() if late else forward[-1])
         self._add_counts(chunk)
         self._add_gaps(forward, gaps)
-        self._outside += self._outside_hours(chunk.ts_us, first, last)
+        self._outside += self._hours.count_outside(chunk.ts_us, first, last)
         weights, amounts = self._scratch[1:, :rows]
         np.copyto(weights, chunk.volume)
         self._preview.add(forward, chunk.price, weights)
@@ -124,8 +123,8 @@ class FactCounter:
             "price_max": float(self._price_max) if some else None,
             "first_ts": _iso(self._first_us) if some else None,
             "last_ts": _iso(self._last_us) if some else None,
-            "open_gap_s": self._trading_us(self._opens, self._first_us) / 1e6 if some else None,
-            "close_gap_s": self._trading_us(self._last_us, self._closes) / 1e6 if some else None,
+            "open_gap_s": self._hours.traded_us(self._hours.opens_us, self._first_us) / 1e6 if some else None,
+            "close_gap_s": self._hours.traded_us(self._last_us, self._hours.closes_us) / 1e6 if some else None,
             "largest_gap_s": self._gap_us / 1e6,
             "gap_at": None if self._gap_at is None else _iso(self._gap_at),
             "largest_jump": float(int(self._jump_ticks) * self._tick) if some else None,
@@ -238,25 +237,9 @@ class FactCounter:
             self._consider_gap(int(forward[at]), int(forward[at + 1]))
 
     def _consider_gap(self, start: int, end: int) -> None:
-        length = self._trading_us(start, end)
+        length = self._hours.traded_us(start, end)
         if length > self._gap_us:
             self._gap_us, self._gap_at = length, start
-
-    def _trading_us(self, start: int, end: int) -> int:
-        """Return how much of ``[start, end)`` lies inside trading hours."""
-        start, end = max(start, self._opens), min(end, self._closes)
-        if start >= end:
-            return 0
-        return end - start - sum(max(0, min(end, stop) - max(start, begin)) for begin, stop in self._breaks)
-
-    def _outside_hours(self, ts_us: Int64s, first: int, last: int) -> int:
-        outside = 0
-        if first < self._opens or last >= self._closes:
-            outside += int(np.count_nonzero((ts_us < self._opens) | (ts_us >= self._closes)))
-        for begin, end in self._breaks:
-            if first < end and last >= begin:
-                outside += int(np.count_nonzero((ts_us >= begin) & (ts_us < end)))
-        return outside
 
 
 class _PreviewCounter:

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..instants import us_of
+
 MAGIC = b"SCID"
 DEPTH_MAGIC = b"SCDD"
 HEADER = struct.Struct("<4sIIHHI36s")
@@ -38,7 +40,6 @@ RECORD_SIZE = RECORD.itemsize  # 40
 
 # Sierra counts microseconds from 1899-12-30 00:00 UTC, 25,569 days before the Unix epoch.
 EPOCH_OFFSET_US = 25_569 * 86_400 * 1_000_000
-UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Sentinels in Open of the first and last sub-trade of an unbundled sweep, -1.99900095e+37 and -1.99900197e+37. They are compared as
 # bit patterns: a decimal tolerance confuses them with each other.
@@ -52,7 +53,7 @@ INT32_MAX = 2**31 - 1  # Sierra's own repair rule zeroes counts above this, so l
 LEGACY_DATE_MIN = int(np.float64(25_569.0).view(np.int64))
 LEGACY_DATE_MAX = int(np.float64(80_000.0).view(np.int64))
 
-EARLIEST_DT = int((datetime(1990, 1, 1, tzinfo=UTC) - UNIX_EPOCH) / timedelta(microseconds=1)) + EPOCH_OFFSET_US
+EARLIEST_DT = us_of(datetime(1990, 1, 1, tzinfo=UTC)) + EPOCH_OFFSET_US
 
 # Generated files carry this text in the 36 reserved bytes, which are zero in genuine files, so that they can never pass as real.
 SYNTHETIC_MARK = b"SYNTHETIC trading-platform"
@@ -114,16 +115,6 @@ def latest_dt(now: datetime) -> int:
 def dt_of(instant: datetime) -> int:
     """Return an aware instant as Sierra microseconds."""
     return us_of(instant) + EPOCH_OFFSET_US
-
-
-def us_of(instant: datetime) -> int:
-    """Return an aware instant as epoch microseconds UTC, in integers (float seconds would lose the counter digits)."""
-    return (instant - UNIX_EPOCH) // timedelta(microseconds=1)
-
-
-def instant_of(us: int) -> datetime:
-    """Return epoch microseconds UTC as an aware instant."""
-    return UNIX_EPOCH + timedelta(microseconds=int(us))
 
 
 def judge_timing(records: Records, latest: int) -> NDArray[np.uint8]:

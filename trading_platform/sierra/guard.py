@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,10 @@ from .format import STORAGE_REMEDY, STORAGE_SETTING, Records
 from .prices import GRID_TOLERANCE_TICKS, NEAR_FACTOR, Float64s, PriceRule
 from .record_file import RecordFile
 from .records import RecordKind, record_kinds
+
+if TYPE_CHECKING:
+    from .archive import ScidSource
+    from .depth.archive import DepthFileSource
 
 FUT_STYLE = "fut"  # what tp instruments set assumes without --style
 _SAMPLE_BLOCKS = 8
@@ -152,6 +157,16 @@ def fitting_scale(stored: Float64s, rule: PriceRule) -> float | None:
 def style_option(style: str) -> str:
     """Return the option of ``tp instruments set`` that names a symbol style, with a space before it."""
     return "" if style == FUT_STYLE else f" --style {style}"
+
+
+def no_price_scale(symbol: str, source: ScidSource | DepthFileSource) -> SourceError:
+    """Return the error for a file of a symbol style without a price scale."""
+    return SourceError(
+        "E219",
+        f"{symbol} has no price scale for the symbol style {source.style!r} of {source.path.name}",
+        "the registry does not say how Sierra Chart stores its prices, and guessing would be wrong by a factor of 100",
+        f"tp instruments set {symbol} --price-scale 1{style_option(source.style)}",
+    )
 
 
 def bar_storage(path: Path, share: float, index: int) -> SourceError:

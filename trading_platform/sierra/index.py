@@ -10,6 +10,7 @@ shares and synchronised copies.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import uuid
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import replace_file
 from .format import Int64s, as_bytes, latest_dt
 from .record_file import RecordFile
 from .scan import BadRun, ScanState, extend_scan, settle
@@ -172,7 +174,8 @@ def load_index(
         return ScidIndex(file, saved.scan, saved.zero_tail, saved.anchor, saved.generation, status)
     if saved is None or not saved.is_prefix_of(file):
         generation = uuid.uuid4().hex
-        _write_marker(cache, generation)
+        if cache is not None and not _write_marker(cache, generation):
+            cache = None  # saved without its marker, no hash of a day would outlive the file's next growth, ever
         saved = _Saved(ScanState(), 0, generation, "", state_now, file.header_size)
     extend_scan(file, saved.scan, latest)
     zero_tail = saved.scan.drop_zero_tail()
@@ -225,29 +228,26 @@ class _Saved:
         return grew and file.record_count >= count and anchor_of(file, count) == self.anchor
 
     def save(self, cache: Path) -> None:
-        """Write atomically; the cache may be deleted at any time, so it is not synchronised to disk."""
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        temporary = cache.with_name(f".{cache.stem}.{uuid.uuid4().hex}.tmp")
+        """Replace the cache; a disk that refuses costs a scan at the next call and nothing else."""
         state = self.file_state
         numbers = [LAYOUT_VERSION, self.scan.count, self.scan.earliest_future_dt, self.zero_tail, self.header_size]
-        with temporary.open("wb") as handle:
-            np.savez(
-                handle,
-                numbers=np.array([*numbers, state.size_bytes, state.mtime_ns, state.ctime_ns, state.inode], np.int64),
-                segments=np.array(self.scan.segments, np.int64).reshape(-1, 4),
-                runs=np.array(self.scan.runs, np.int64).reshape(-1, 3),
-                texts=np.array([self.generation, self.anchor]),
-            )
-        temporary.replace(cache)
+        arrays = {
+            "numbers": np.array([*numbers, state.size_bytes, state.mtime_ns, state.ctime_ns, state.inode], np.int64),
+            "segments": np.array(self.scan.segments, np.int64).reshape(-1, 4),
+            "runs": np.array(self.scan.runs, np.int64).reshape(-1, 3),
+            "texts": np.array([self.generation, self.anchor]),
+        }
+        with contextlib.suppress(OSError):
+            replace_file(cache, lambda file: np.savez(file, allow_pickle=False, **arrays), durable=False)
 
 
-def _write_marker(cache: Path | None, generation: str) -> None:
-    if cache is None:
-        return
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    temporary = cache.with_name(f".{cache.stem}.{generation}.tmp")
-    temporary.write_text(generation, encoding="ascii")
-    temporary.replace(cache.with_suffix(".generation"))
+def _write_marker(cache: Path, generation: str) -> bool:
+    """Write the marker of a new generation; False if the disk refuses."""
+    try:
+        replace_file(cache.with_suffix(".generation"), lambda file: file.write(generation.encode()), durable=False)
+    except OSError:
+        return False
+    return True
 
 
 def _marker_status(cache: Path | None, generation: str) -> os.stat_result | None:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..instants import instant_of, us_of
 from ..instruments import Contract, Instrument, Registry, SierraSymbol, parse_sierra_symbol
 from ..sessions import Session, TradingCalendar, calendar_for
 from .archive import BARE_STYLE
 from .checks import GAP_WARN_S
 from .decode import PriceRule, RecordKind, record_kinds
-from .format import EPOCH_OFFSET_US, Int64s, instant_of, us_of
+from .format import EPOCH_OFFSET_US, Int64s
 from .guard import fitting_scale, sample_records, scale_fits
 from .index import ScidIndex, load_index
 from .scan import BadRun
@@ -166,9 +167,7 @@ def _scales(index: ScidIndex, instrument: Instrument | None, style: str) -> _Sca
     scale = instrument.sierra.price_scales.get(style)
     if not len(stored):
         return _Scales(configured=scale)
-    rule = PriceRule(
-        1.0 if scale is None else scale, instrument.tick_size, instrument.price_band, instrument.allows_negative
-    )
+    rule = PriceRule.of(instrument, 1.0 if scale is None else scale)
     return _Scales(scale, fitting_scale(stored, rule), None if scale is None else scale_fits(stored, rule), median)
 
 

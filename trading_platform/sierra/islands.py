@@ -15,9 +15,10 @@ from datetime import date, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from ..instants import us_of
 from ..sessions import Session, TradingCalendar
 from .damage import covered_date, is_near_close, is_near_open
-from .format import Int64s, us_of
+from .format import Int64s
 from .index import ScidIndex
 from .scan import ISLAND_RECORDS
 

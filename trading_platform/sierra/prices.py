@@ -14,6 +14,8 @@ from math import frexp
 import numpy as np
 from numpy.typing import NDArray
 
+from ..instruments import Instrument
+
 # A float32 of an unscaled price such as 1.08505 is off by up to 6e-8 of its value, 0.0013 ticks of 0.00005 and below 0.01 ticks for every
 # price under 167,772 ticks; a twentieth of a tick is far from both that and from a price that is on no grid.
 GRID_TOLERANCE_TICKS = 0.05
@@ -43,6 +45,11 @@ class PriceRule:
     tick_size: float
     price_band: tuple[float, float]
     allows_negative: bool
+
+    @classmethod
+    def of(cls, instrument: Instrument, price_scale: float) -> PriceRule:
+        """Return the rule of a file that stores an instrument's prices with a scale."""
+        return cls(price_scale, instrument.tick_size, instrument.price_band, instrument.allows_negative)
 
     @cached_property
     def tick(self) -> Fraction:

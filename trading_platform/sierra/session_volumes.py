@@ -9,9 +9,9 @@ damage stand where trades should be. Half a session would look like a contract t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -21,13 +21,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import PlatformError, SourceError
+from ..files import replace_file
+from ..instants import us_of
 from ..instruments import Contract, Instrument, Registry, parse_sierra_symbol
 from ..instruments.crossover import ContractVolumes, SessionVolume
 from ..sessions import Session, TradingCalendar, silence_limit_s
 from .archive import ScidSource, SierraArchive
 from .checks import REJECTED_FRAC_MAX
 from .damage import NEAR_EDGE, covered_date, owners
-from .format import EPOCH_OFFSET_US, INT32_MAX, OPEN_FIRST_BITS, OPEN_LAST_BITS, RECORD, Records, us_of
+from .format import EPOCH_OFFSET_US, INT32_MAX, OPEN_FIRST_BITS, OPEN_LAST_BITS, RECORD, Records
 from .index import ScidIndex
 from .islands import find_islands, without
 from .records import RecordKind, record_kinds
@@ -317,14 +319,9 @@ class _Remembered:
         """Write what is new; a disk that refuses costs time at the next call and nothing else."""
         if self._path is None or not self._changed:
             return
-        temporary = self._path.with_name(f".{self._path.stem}.{uuid.uuid4().hex}.tmp")
-        document = {"layout": _LAYOUT, "generation": self._generation, "days": self._days}
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(document), encoding="ascii")
-            temporary.replace(self._path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
+        document = json.dumps({"layout": _LAYOUT, "generation": self._generation, "days": self._days})
+        with contextlib.suppress(OSError):
+            replace_file(self._path, lambda file: file.write(document.encode("ascii")), durable=False)
 
 
 def _key(session: Session, ranges: Sequence[tuple[int, int]]) -> list[list[int]]:

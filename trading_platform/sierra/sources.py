@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import tomllib
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ConfigurationError, SourceError
+from ..errors import ConfigurationError, SourceError, command
+from ..files import replace_file
 from ..instruments import Contract
 from .scid import ScidFile
 
@@ -68,9 +67,25 @@ def register_source(sources_toml: Path, path: Path, contract: Contract, *, repla
     Raises:
         SourceError: E200 to E203 the file is not a readable ``.scid`` file; E216 the register cannot be read; E217 another
             file is registered.
+        ConfigurationError: E133 the register cannot be written.
     """
     new = RegisteredSource(path.resolve(), contract)
     ScidFile(new.path).close()
+    try:
+        _register(sources_toml, new, replace=replace)
+    except OSError as error:
+        raise ConfigurationError(
+            "E133",
+            f"{sources_toml.name} cannot be written: {error.strerror or error}",
+            "the home folder may not be written, or the disk is full; the file is as it was",
+            command("tp", "config"),
+        ) from error
+    return new
+
+
+def _register(sources_toml: Path, new: RegisteredSource, *, replace: bool) -> None:
+    """Change the register while no other process does."""
+    contract = new.contract
     sources_toml.parent.mkdir(parents=True, exist_ok=True)
     with sources_toml.with_name(f".{sources_toml.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -86,7 +101,6 @@ def register_source(sources_toml: Path, path: Path, contract: Contract, *, repla
             )
         kept = [one for one in known if one.contract != contract and one.path != new.path]
         _write(sources_toml, [*kept, new])
-    return new
 
 
 def _write(sources_toml: Path, sources: list[RegisteredSource]) -> None:
@@ -99,12 +113,8 @@ def _write(sources_toml: Path, sources: list[RegisteredSource]) -> None:
             f"path = {json.dumps(str(source.path), ensure_ascii=False)}",
             f'contract = "{source.contract}"',
         ]
-    temporary = sources_toml.with_name(f".{sources_toml.name}.{uuid.uuid4().hex}.tmp")
-    with temporary.open("w", encoding="utf-8") as handle:
-        handle.write("\n".join(lines) + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(sources_toml)
+    text = "\n".join(lines) + "\n"
+    replace_file(sources_toml, lambda file: file.write(text.encode()))
 
 
 def _malformed(sources_toml: Path, detail: str) -> SourceError:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ..instants import us_of
 from ..instruments import Instrument
-from ..lake import TICKS
+from ..lake.contracts import TICKS
 from .decode import PriceRule, TickColumns, TickDecoder
-from .format import EARLIEST_DT, EPOCH_OFFSET_US, RECORD, latest_dt, us_of
+from .format import EARLIEST_DT, EPOCH_OFFSET_US, RECORD, latest_dt
 from .guard import guard_day
 from .index import load_index
 from .record_file import BLOCK_RECORDS, RecordFile
@@ -79,7 +80,7 @@ class TickStream:
         self._path = path
         self._instrument = instrument
         self._batches = BatchMaker(contract)
-        self._rule = PriceRule(price_scale, instrument.tick_size, instrument.price_band, instrument.allows_negative)
+        self._rule = PriceRule.of(instrument, price_scale)
         self._window = None if start is None and end is None else (start, end)
         self._now = now
         self._validate = validate

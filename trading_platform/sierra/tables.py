@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..lake import TICK_REJECTS, TICKS
+from ..lake.contracts import TICK_REJECTS, TICKS
 from ..lake.footer import damaged
 from ..lake.stream import ROW_GROUP_ROWS
 from .decode import Bools, RejectedRows, TickColumns, Verdict, pool_array

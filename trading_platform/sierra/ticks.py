@@ -16,9 +16,9 @@ import numpy as np
 
 from ..clock import Clock
 from ..errors import SourceError
+from ..instants import us_of
 from ..instruments import Contract, Instrument, RollTable
 from ..lake import (
-    TICKS,
     BuildReport,
     CheckResult,
     DatasetContract,
@@ -31,6 +31,7 @@ from ..lake import (
     SourceSlice,
     StatCache,
 )
+from ..lake.contracts import TICKS
 from ..lake.stream import ROW_GROUP_ROWS
 from ..sessions import Session, TradingCalendar
 from .archive import ScidSource, SierraArchive
@@ -39,8 +40,8 @@ from .damage import owners
 from .decode import TickColumns, TickDecoder, Verdict
 from .duplicates import find_duplicates
 from .facts import FactCounter, chunk_of
-from .format import RECORD, Records, Timing, as_bytes, latest_dt, us_of
-from .guard import bar_storage, guard_day, legacy_dates, reference_price, style_option
+from .format import RECORD, Records, Timing, as_bytes, latest_dt
+from .guard import bar_storage, guard_day, legacy_dates, no_price_scale, reference_price
 from .index import ScidIndex
 from .islands import Island, find_islands, without
 from .prices import PriceRule
@@ -300,12 +301,7 @@ class TicksBuilder:
     def _locate(self, source: ScidSource, contract: Contract, session: Session, now: datetime) -> _DaySource:
         scale = self._archive.price_scale(source)
         if scale is None:
-            raise SourceError(
-                "E219",
-                f"{self.symbol} has no price scale for the symbol style {source.style!r} of {source.path.name}",
-                "the registry does not say how Sierra Chart stores its prices, and guessing would be wrong by a factor of 100",
-                f"tp instruments set {self.symbol} --price-scale 1{style_option(source.style)}",
-            )
+            raise no_price_scale(self.symbol, source)
         index = self._archive.index(source, now)
         if not len(index.segments) and any(run.timing is Timing.LEGACY_DATE for run in index.bad_runs):
             raise legacy_dates(source.path, index.bad_runs[0].first)
@@ -349,7 +345,7 @@ class TicksBuilder:
 
     def _rule(self, price_scale: float) -> PriceRule:
         instrument = self._instrument
-        return PriceRule(price_scale, instrument.tick_size, instrument.price_band, instrument.allows_negative)
+        return PriceRule.of(instrument, price_scale)
 
     def _remember(self, day: _DaySource, digest: str) -> None:
         if self._stat_cache is not None:

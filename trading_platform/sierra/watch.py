@@ -25,8 +25,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from ..errors import ConfigurationError
+from ..instants import instant_of
 from ..sessions import TradingCalendar
-from .format import DEPTH_MAGIC, EARLIEST_DT, EPOCH_OFFSET_US, MAGIC, Int64s, instant_of, latest_dt
+from .format import DEPTH_MAGIC, EARLIEST_DT, EPOCH_OFFSET_US, MAGIC, Int64s, latest_dt
 
 ANCHOR_BYTES: Final = 64 * 1024
 _HEAD: Final = struct.Struct("<4sII")
@@ -217,7 +218,9 @@ def trade_date_of(instant_us: int | None, calendar: TradingCalendar) -> date | N
         return None
     try:
         return calendar.trade_date_at(instant_of(instant_us))
-    except ConfigurationError:
+    except ConfigurationError as error:
+        if error.code != "E140":
+            raise
         return None
 
 

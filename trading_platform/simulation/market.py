@@ -27,7 +27,6 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 VolumeArray = np.ndarray[Any, np.dtype[np.uint32]]
 
-SINGLE: Final = 0
 FIRST: Final = 1
 LAST: Final = 2
 

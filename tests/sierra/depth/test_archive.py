@@ -99,7 +99,9 @@ def test_t6_two_symbol_styles_are_e229_until_one_is_preferred(
 def test_t6_one_day_twice_under_one_style_is_e229(sierra_dir: Path, depth_dir: Path, registry: Registry) -> None:
     for path in (depth_dir / "ESZ25_FUT_CME.2025-11-03.depth", sierra_dir / "ESZ25_FUT_CME.2025-11-03.depth"):
         path.touch()
-    assert code(DepthArchive(sierra_dir, registry)) == "E229"
+    with pytest.raises(SourceError, match="E229") as caught:
+        DepthArchive(sierra_dir, registry).files_for(ESZ25, MONDAY, MONDAY)
+    assert caught.value.next_command == "tp backfill ES/depth_events --from 2025-11-03 --to 2025-11-04"
 
 
 def test_t6_no_folder_is_e231(tmp_path: Path, registry: Registry) -> None:

@@ -173,6 +173,27 @@ def test_t6_what_clear_book_stores_as_price_means_nothing(tmp_path: Path, stored
     assert columns.price_null[:2].tolist() == [True, False]
 
 
+@pytest.mark.parametrize("command", [CLEAR, DELETE_BID, DELETE_ASK])
+@pytest.mark.parametrize(("stored", "kept"), [(2**31, 0), (2**32 - 1, 0), (2**31 - 1, 2**31 - 1), (7, 7)])
+def test_t6_what_clear_and_delete_store_as_quantity_refuses_nothing(
+    tmp_path: Path, command: int, stored: int, kept: int
+) -> None:
+    records = [event(BEGIN, ADD_BID, 6800.0, 5), event(BEGIN, command, 6800.0, stored, 65_535, end=END), modify(BEGIN)]
+    columns, rejected, _ = decode(tmp_path, records)
+    assert rejected == {}
+    assert columns.command[:3].tolist() == [ADD_BID, command, MODIFY_BID]
+    assert columns.quantity[:3].tolist() == [5, kept, 5]
+    assert columns.batch_id[:3].tolist() == [0, 0, 1]
+
+
+def test_t6_huge_quantity_of_a_delete_saves_no_add_of_the_same_block(tmp_path: Path) -> None:
+    huge = [event(BEGIN, command, 6800.0, 2**31) for command in (DELETE_BID, ADD_BID, DELETE_ASK, MODIFY_ASK, CLEAR)]
+    columns, rejected, _ = decode(tmp_path, huge)
+    assert rejected == {"quantity_too_large": 2}
+    assert columns.command[: columns.rows].tolist() == [DELETE_BID, DELETE_ASK, CLEAR]
+    assert columns.quantity[: columns.rows].tolist() == [0, 0, 0]
+
+
 def test_t6_negative_prices_are_events_where_the_instrument_allows_them(tmp_path: Path) -> None:
     rule = PriceRule(0.01, 0.01, (5.0, 300.0), allows_negative=True)
     columns, rejected, _ = decode(tmp_path, [event(BEGIN, ADD_BID, -3763.0, 4, end=END)], rule)
@@ -202,6 +223,7 @@ def test_t6_zero_record_is_e226_with_its_index(tmp_path: Path) -> None:
         decoder.decode(records, 40, DepthColumns.empty(10), damaged=True)
     assert caught.value.code == "E226"
     assert "record 41" in caught.value.what
+    assert caught.value.next_command.startswith("tp backfill ES/depth_events --from 20")
 
 
 @pytest.mark.parametrize("seed", range(5))

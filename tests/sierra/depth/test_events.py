@@ -6,12 +6,17 @@ import hashlib
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from trading_platform.instruments import Contract, Registry, load_roll_table
 from trading_platform.lake import DayResult, LocalLake, Outcome, build_day
+from trading_platform.sessions import calendar_for
 from trading_platform.sierra.depth import DepthEventsBuilder
+from trading_platform.sierra.depth.facts import DepthChunk, DepthFactCounter
 from trading_platform.simulation import SimulatedMarket, append_depth, depth_chunks, depth_path, write_depth_day
 
 from ..scid_bytes import us
@@ -137,6 +142,45 @@ def test_t6_book_that_is_never_known_counts_to_its_last_event(
     seconds = (last - us("2025-11-03T14:30:00")) / 1e6
     assert result.facts["seconds_before_first_snapshot"] == seconds
     assert ("book_known" in failed_checks(result)) is (seconds > 1_200)
+
+
+@pytest.mark.parametrize(("end", "seconds"), [(0, 1_800.0), (END, 600.0)])
+def test_t6_book_is_known_only_when_its_first_snapshot_has_ended(
+    make_depth: Make, depth_dir: Path, lake: LocalLake, end: int, seconds: float
+) -> None:
+    begin = us("2025-11-03T14:30:00")
+    records = [
+        modify(begin),
+        event(begin + 60_000_000, CLEAR),
+        event(begin + 600_000_000, ADD_BID, 6799.0, 1, end=end),
+        event(begin + 1_800_000_000, ADD_BID, 6798.0, 1),
+    ]
+    write(depth_dir / name("2025-11-03"), records)
+    builder = make_depth()
+    result = build_day(builder, MONDAY, lake)
+    assert result.facts["seconds_before_first_snapshot"] == seconds
+    assert builder.measure(MONDAY) == result.facts
+    assert ("book_known" in failed_checks(result)) is (end == 0)
+
+
+def test_t6_snapshot_that_ends_in_a_later_chunk_is_one_snapshot() -> None:
+    """A day comes in chunks; the clear may lie in one and the end of its batch in the next."""
+    session = calendar_for("CME_EQUITY").session(MONDAY)
+    begin, second = us("2025-11-03T14:30:00"), 1_000_000
+    columns: dict[str, NDArray[Any]] = {
+        "ts_us": np.arange(begin, begin + 6 * second, second, dtype=np.int64),
+        "command": np.array([ADD_BID, CLEAR, ADD_BID, ADD_BID, ADD_BID, ADD_BID], np.uint8),
+        "flags": np.array([END, 0, 0, 0, END, 0], np.uint8),
+        "batch_id": np.array([0, 1, 1, 1, 1, 2], np.uint32),
+        "snapshot": np.array([False, True, True, True, True, False]),
+        "segment": np.zeros(6, np.uint8),
+    }
+    for cut in range(1, 6):
+        counter = DepthFactCounter(session)
+        for part in (slice(0, cut), slice(cut, 6)):
+            counter.add(DepthChunk(**{column: values[part] for column, values in columns.items()}))
+        facts = counter.facts()
+        assert (facts["snapshots"], facts["seconds_before_first_snapshot"]) == (1, 4.0), cut
 
 
 # Every tenth minute of each UTC day, and the trade date that it belongs to, from the rule "17:00 Chicago to 17:00 Chicago, a
@@ -317,3 +361,17 @@ def test_t6_the_evening_on_which_recording_began_has_no_earlier_trade_date(make_
     builder = make_depth()
     assert builder.not_recorded(MONDAY) == "the .depth files of ES begin on 2025-11-03"
     assert builder.not_recorded(TUESDAY) is None
+
+
+def test_t6_a_file_that_is_cleaned_away_takes_nothing_from_the_stored_day(
+    make_depth: Make, depth_dir: Path, lake: LocalLake
+) -> None:
+    monday(depth_dir)
+    stored = build_day(make_depth(), MONDAY, lake)
+    (depth_dir / name("2025-11-02")).unlink()
+    for force in (False, True):
+        again = build_day(make_depth(), MONDAY, lake, force=force)
+        assert (again.outcome, code(again)) == (Outcome.MISSING, "E227")
+    footer = lake.footer("depth_events", "ES", MONDAY)
+    assert footer is not None
+    assert (footer.rows, footer.fingerprint) == (214, stored.fingerprint)

@@ -96,8 +96,9 @@ def make_request(
     """
     from jobs.backfill import BackfillRequest, latest_opened
     from jobs.planning import Mode
-    from jobs.ranges import first_of_last
     from jobs.selection import select_assets
+
+    from ...sessions import first_of_last
 
     chosen = [name for name, on in (mode_flags or {}).items() if on]
     if len(chosen) > 1:
@@ -133,10 +134,11 @@ def requests_for(platform: Platform, assets: Sequence[str], days: Sequence[date]
     Raises:
         ConfigurationError: E161 for an unknown asset.
     """
+    from assets.keys import CATALOG
     from jobs.ranges import contiguous_chunks
 
     stretches = list(contiguous_chunks(days, len(days)))
-    views: list[list[str]] = [[] for _ in stretches[1:]] + [["lake/sql_views", "lake/coverage"]]
+    views: list[list[str]] = [[] for _ in stretches[1:]] + [[key.to_user_string() for key in CATALOG]]
     return [
         make_request(platform, [*assets, *also], (stretch[0], stretch[-1], None))
         for stretch, also in zip(stretches, views, strict=True)
@@ -187,7 +189,7 @@ def execute(
     from ..progress_bars import PlainReporter, ProgressBars
 
     reporter = PlainReporter() if json_output or dry_run or not console.err.is_terminal else ProgressBars()
-    engine = Backfill(platform.defs, platform.instance, platform.home.cache_dir / "claims", reporter)
+    engine = Backfill(platform.defs, platform.instance, platform.home.claims_dir, reporter)
     merged: dict[Any, AssetReport] = {}
     try:
         with reporter:
@@ -227,15 +229,18 @@ def print_plan(reports: Sequence[AssetReport]) -> None:
         (report.key.to_user_string(), planned.trade_date.isoformat(), planned.state.value, planned.why)
         for report in reports
         for planned in report.planned
-        if planned.is_to_run or planned.why
+        if planned.is_to_run
     ]
     if rows:
         console.print_table(
             ("asset", "trade date", "state", "why"), rows, title="would run (dry run, nothing was done)"
         )
-    todo = sum(planned.is_to_run for report in reports for planned in report.planned)
+    for line in remarks(reports):
+        console.err.print(line)
+    states = [planned.state.value for report in reports for planned in report.planned if not planned.is_to_run]
+    kept = " ".join(f"{state.replace(' ', '_')}={states.count(state)}" for state in sorted({"current", *states}))
     total = sum(len(report.planned) for report in reports)
-    console.out.print(f"PLAN to_run={todo} current={total - todo} total={total}")
+    console.out.print(f"PLAN to_run={total - len(states)} {kept} total={total}")
 
 
 def print_results(reports: Sequence[AssetReport], seconds: float) -> None:
@@ -266,6 +271,8 @@ def print_results(reports: Sequence[AssetReport], seconds: float) -> None:
 
 def remarks(reports: Sequence[AssetReport]) -> Iterator[str]:
     """Yield what people should know besides the counts: one line per asset and kind of remark, with the days it is about."""
+    from ...lake.building import Outcome
+
     for report in reports:
         name = report.key.to_user_string()
         kinds: dict[str, list[date]] = {}
@@ -274,6 +281,8 @@ def remarks(reports: Sequence[AssetReport]) -> Iterator[str]:
         for planned in report.not_recorded:
             kinds.setdefault(f"not recorded: {planned.why}", []).append(planned.trade_date)
         for result in report.results:
+            if result.outcome is Outcome.WRITE and result.reason is not None:
+                kinds.setdefault(f"warning: {result.reason}", []).append(result.trade_date)
             for check in result.checks:
                 if not check.passed and result.outcome.is_materialized:
                     kinds.setdefault(f"warning: check {check.name} failed ({check.description})", []).append(

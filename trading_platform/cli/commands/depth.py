@@ -44,7 +44,9 @@ def book(
 ) -> None:
     """Print the ladder."""
     home = locate_home()
-    instrument = registry_of(home).get(symbol)
+    registry = registry_of(home)
+    symbol = registry.spelled(symbol)
+    instrument = registry.get(symbol)
     instant = _instant(at)
     from ...depth import book_at
     from ...lake import LocalLake

@@ -14,7 +14,7 @@ import typer
 
 from ...clock import SystemClock
 from ...errors import ConfigurationError, command
-from ...sessions import opened
+from ...sessions import opened, weekdays_between
 from ...settings import SYNTHETIC_LABEL
 from .. import console
 from ..folders import registry_of
@@ -134,8 +134,7 @@ def _days(symbol: str, options: tuple[date | None, date | None, date | None], la
     if day is not None:
         first = last = day
     begin, end = range_to_latest(first, last, latest, "tp", "export", "bars", symbol, choices="--day or --from")
-    every = [date.fromordinal(number) for number in range(begin.toordinal(), end.toordinal() + 1)]
-    return [one for one in every if one.weekday() < 5]
+    return weekdays_between(begin, end)
 
 
 def _target(out: Path, file_format: FileFormat | None, days: Sequence[date], symbol: str) -> tuple[Path | None, str]:

@@ -57,7 +57,7 @@ def forget(
         from jobs.selection import select_assets
 
         request = ForgetRequest(select_assets(platform.defs, assets), *span, with_dependents=with_dependents)
-        engine = Forgetting(platform.defs, platform.instance, platform.home.cache_dir / "claims")
+        engine = Forgetting(platform.defs, platform.instance, platform.home.claims_dir)
         plan = engine.plan(request)
         if not json_output:
             _print_plan(plan, dry_run=dry_run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,7 @@ import typer
 
 from ...clock import SystemClock
 from ...errors import ConfigurationError, PlatformError, QualityError, SourceError, command
+from ...instants import instant_of, us_of
 from ...instruments import Contract, Registry, RollTable, load_roll_table
 from ...settings import Home
 from .. import console
@@ -148,11 +149,11 @@ def trade_dates_in(path: Path, contract: Contract, registry: Registry, cache_dir
     if index.first_us is None or index.last_us is None:
         return []
     calendar = calendar_for(registry.get(contract.root).calendar)
-    first, last = (calendar.trade_date_at(_instant(us)) for us in (index.first_us, index.last_us))
+    first, last = (calendar.trade_date_at(instant_of(us)) for us in (index.first_us, index.last_us))
     return [
         session.trade_date
         for session in calendar.sessions(first, last)
-        if session.is_open and index.ranges(_us(session.window_start), _us(session.window_end))
+        if session.is_open and index.ranges(us_of(session.window_start), us_of(session.window_end))
     ]
 
 
@@ -320,11 +321,3 @@ def _by_front(plan: ImportPlan) -> dict[Contract, list[date]]:
 def _listed(days: Sequence[date]) -> str:
     shown = ", ".join(day.isoformat() for day in days[:5])
     return shown if len(days) <= 5 else f"{shown} … {days[-1].isoformat()}"
-
-
-def _instant(microseconds: int) -> datetime:
-    return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
-
-
-def _us(instant: datetime) -> int:
-    return int(instant.timestamp()) * 1_000_000

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ...errors import command
-from ...instruments.roll_gaps import GAPS_NAME, read_roll_gaps, roll_gaps_text
+from ...instruments.roll_gaps_csv import read_roll_gaps, roll_gaps_text
 from ...instruments.rolls_csv import replace_csv
 from .. import console
 from ..folders import difference
@@ -16,7 +16,7 @@ from ..options import DryRunOption, FirstOption, JsonOption, LastOption, day_of,
 from ..roll_market import Market, RootArgument, WriteOption, print_change
 
 if TYPE_CHECKING:
-    from ...sierra.roll_gaps import Measurement
+    from ...sierra.gap_measurement import Measurement
 
 HELP = """
 Measure what both contracts of each roll cost at one instant of the session before it; back-adjusted series need these gaps.
@@ -42,15 +42,15 @@ def gaps(
     market = Market.open(root)
     root = market.instrument.symbol
     begin, end = _roll_range(market, day_of(first), day_of(last))
-    from ...sierra.roll_gaps import measure_gap
+    from ...sierra.gap_measurement import measure_gap
 
     windows = market.table.windows(root, begin - timedelta(days=1), end)
     found = [
         measure_gap(market.archive, market.instrument, market.calendar, market.now, old, new)
         for old, new in pairwise(windows)
     ]
-    path = market.home.path / GAPS_NAME
-    kept = read_roll_gaps(path)
+    path = market.home.roll_gaps_csv
+    kept = read_roll_gaps(path, market.registry)
     before = roll_gaps_text(kept.values()) if kept else ""
     measured = {one.gap.key: one.gap for one in found if one.gap is not None}
     after = roll_gaps_text({**kept, **measured}.values()) if kept or measured else ""
@@ -59,7 +59,7 @@ def gaps(
         replace_csv(path, after)
     if market.home.is_demo:
         console.label_synthetic()
-    lines = difference(before, after, GAPS_NAME)
+    lines = difference(before, after, path.name)
     if json_output:
         document = {"root": root, "gaps": [_gap_as_json(one) for one in found]}
         console.print_json({**document, "difference": lines, "changed": after != before, "written": written})
@@ -68,7 +68,7 @@ def gaps(
     columns = ("from", "to", "first trade date", "price from", "price to", "gap", "measured at", "apart s", "why not")
     console.print_table(columns, rows, title=f"{root}: gaps at rolls from {begin} to {end}")
     if write:
-        print_change(lines, dry_run=dry_run, name=GAPS_NAME)
+        print_change(lines, dry_run=dry_run, name=path.name)
     elif lines:
         console.out.print(f"nothing was changed; next: {command('tp', 'rolls', 'gaps', root, '--write')}")
 
@@ -79,7 +79,11 @@ def _roll_range(market: Market, first: date | None, last: date | None) -> tuple[
     stored = market.stored_days() if first is None else []
     if stored:
         return ordered_range(stored[0], last or stored[-1], "tp", "rolls", "gaps", root)
-    return range_to_latest(first, last, market.last_over, "tp", "rolls", "gaps", root, choices="--from")
+
+    def newest() -> date:
+        return market.calendar.newest_final(market.now)
+
+    return range_to_latest(first, last, newest, "tp", "rolls", "gaps", root, choices="--from")
 
 
 def _gap_as_json(one: Measurement) -> Mapping[str, Any]:

@@ -161,7 +161,7 @@ def _volumes(market: Market, first: date | None, last: date | None) -> tuple[Arc
 
     root = market.instrument.symbol
     begin = None if first is None else market.table.windows(root, first, first)[0].first_trade_date
-    end = min(last or date.max, market.last_over())
+    end = min(last or date.max, market.calendar.newest_final(market.now))
     volumes = session_volumes(
         market.archive,
         market.registry,

@@ -96,7 +96,7 @@ def _remove_left_overs(home: Home) -> int:
 
     from ...lake import LocalLake
 
-    return remove_dead_claims(home.cache_dir / "claims") + LocalLake(home.lake_dir).remove_stale_temporaries()
+    return remove_dead_claims(home.claims_dir) + LocalLake(home.lake_dir).remove_stale_temporaries()
 
 
 def unfinished_runs(instance: dg.DagsterInstance) -> list[UnfinishedRun]:

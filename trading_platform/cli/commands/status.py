@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
 import time
 from collections.abc import Sequence
 from datetime import date
@@ -13,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...clock import SystemClock
-from ...errors import ConfigurationError, command
 from .. import console
 from ..options import FirstOption, JsonOption, LastOption, day_of, ordered_range
 from ..platform import load_definitions, locate_home, open_instance, open_platform, put_repository_on_path
@@ -85,14 +82,16 @@ def board_of(home: Home, wanted: Sequence[str], first: date | None, last: date |
     """Make the board.
 
     Raises:
-        ConfigurationError: E161 a name matches nothing, E162 or E547 the range holds no trade date.
+        ConfigurationError: E161 a name matches nothing; E162, E174, E175 the range runs backwards, begins before the first partition or
+            is a weekend; E140 it lies outside the calendar.
         LakeError: E546 the run history cannot be read.
     """
     put_repository_on_path()
-    from jobs.coverage import cache_dir, history_of, rows_of
-    from jobs.ranges import first_of_last
+    from jobs.board import history_of, rows_of
+    from jobs.ranges import refuse_impossible_range
 
     from ...coverage.assemble import Surroundings, latest_due, make_board
+    from ...sessions import first_of_last
 
     rows = rows_of(home, lambda: load_definitions(home))
     chosen = _choose(rows.series, wanted)
@@ -100,27 +99,23 @@ def board_of(home: Home, wanted: Sequence[str], first: date | None, last: date |
     from_first = first is not None
     last = latest_due(chosen, home.lake_dir, now, is_demo=home.is_demo) if last is None else last
     first = first_of_last(last, _WEEKDAYS) if first is None else first
-    first, last = _checked_range(max(first, rows.first_trade_date) if not from_first else first, last, wanted)
-    if first < rows.first_trade_date:
-        raise ConfigurationError(
-            "E174",
-            f"the range begins on {first}, before the first partition {rows.first_trade_date}",
-            "days before it have no partition, so nothing can be said of them",
-            command("tp", "status", *wanted, "--from", rows.first_trade_date, "--to", max(last, rows.first_trade_date)),
+    first = first if from_first else max(first, rows.first_trade_date)
+    first, last = ordered_range(first, last, "tp", "status", *wanted)
+    refuse_impossible_range(first, last, rows.first_trade_date, "tp", "status", *wanted)
+    with history_of(home, lambda: open_instance(home)) as history:
+        around = Surroundings(
+            home.lake_dir, home.coverage_cache_dir, history, now, rows.calendars, _Notice(), rows.fronts
         )
-    with history_of(home, lambda: open_instance(home)) as history, _Notice() as progress:
-        around = Surroundings(home.lake_dir, cache_dir(home), history, now, rows.calendars, progress)
         known = {row.name: row for row in rows.series}
         board = make_board(chosen, known, first, last, around, from_first=from_first, has_holes=home.is_demo)
     if verify:
-        from jobs.coverage import verify_sources
+        from jobs.board import verify_sources
 
         with open_platform(home) as platform:
-            from assets.builders import RESOURCE_KEYS, Workbench
+            from assets.builders import Workbench
 
-            resources = platform.defs.resources or {}
-            workbench = Workbench.open({name: resources[name] for name in RESOURCE_KEYS})
-            verify_sources(board, workbench, platform.instance)
+            with Workbench.of(platform.defs) as workbench:
+                verify_sources(board, workbench, platform.instance)
     return board
 
 
@@ -182,38 +177,23 @@ def _group_text(group: Group) -> Any:
 
     text = Text(f"\n{LOOKS[group.state].letter} {group.state.value}", style=LOOKS[group.state].style)
     text.append(f"  {group.names}  {group.dates}\n", style="bold")
-    text.append("why:  ", style="dim").append(f"{group.reason}\n", style="")
+    text.append("why:  ", style="dim").append(f"{group.why}\n", style="")
     return text.append("next: ", style="dim").append(group.next_command, style="cyan")
 
 
 def _choose(series: Sequence[Series], wanted: Sequence[str]) -> list[Series]:
+    from jobs.names import names_meant, no_such_name
+
     if not wanted:
         return list(series)
     names = [row.name for row in series]
+    chosen: set[str] = set()
     for text in wanted:
-        if not any(fnmatch.fnmatchcase(name, text) for name in names):
-            near = difflib.get_close_matches(text, names, n=3, cutoff=0.4) or names[:3]
-            raise ConfigurationError(
-                "E161",
-                f"no asset with trade dates matches {text!r}; near: {', '.join(near) or 'none'}",
-                "only active instruments have assets, and keys are written SYMBOL/dataset or as patterns such as 'MNQ/*'",
-                "tp instruments list",
-            )
-    return [row for row in series if any(fnmatch.fnmatchcase(row.name, text) for text in wanted)]
-
-
-def _checked_range(first: date, last: date, wanted: Sequence[str]) -> tuple[date, date]:
-    from ...coverage.assemble import weekdays
-
-    first, last = ordered_range(first, last, "tp", "status", *wanted)
-    if not weekdays(first, last):
-        raise ConfigurationError(
-            "E175",
-            f"there is no trade date from {first} to {last}: it is a weekend",
-            "a session is named after the weekday on which it ends, Sunday evening after Monday",
-            command("tp", "status", *wanted),
-        )
-    return first, last
+        found = names_meant(text, names)
+        if not found:
+            raise no_such_name(text, names, kind="asset with trade dates")
+        chosen |= found
+    return [row for row in series if row.name in chosen]
 
 
 class _Notice:
@@ -223,14 +203,9 @@ class _Notice:
         self._read = 0
         self._said_at = time.monotonic()
 
-    def __enter__(self) -> Any:
-        return self._tell
-
-    def _tell(self, number: int) -> None:
+    def __call__(self, number: int) -> None:
+        """Count what was read."""
         self._read += number
         if time.monotonic() - self._said_at > _NOTICE_S:
             self._said_at = time.monotonic()
             console.err.print(f"reading what changed since the last look: {self._read:,} files and events", style="dim")
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing to clean up."""

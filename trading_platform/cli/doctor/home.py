@@ -5,6 +5,7 @@ Belongs here: what needs no Dagster. Does not belong here: run history and claim
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from pathlib import Path
@@ -57,8 +58,17 @@ def write_access(situation: Situation) -> Verdict:
         try:
             probe(folder)
         except OSError as error:
-            return Verdict(Status.FAIL, f"{folder} cannot be written: {error.strerror or error}", "tp config")
+            return Verdict(Status.FAIL, f"{folder} cannot be written: {error.strerror or error}", _allow(folder, error))
     return ok(f"{', '.join(folder.name for folder in folders)} can be written")
+
+
+def _allow(folder: Path, error: OSError) -> str:
+    """Return the command that gives back the right to write, or shows how full the disk is and what it is."""
+    if error.errno not in {errno.EACCES, errno.EPERM}:
+        return command("df", "-h", folder)
+    if folder.stat().st_uid == os.getuid():
+        return command("chmod", "u+rwx", folder)
+    return command("sudo", "chown", os.getuid(), folder)
 
 
 def probe(folder: Path) -> None:
@@ -106,32 +116,42 @@ def data_folder(situation: Situation) -> Verdict:
     ticks = sum(name.endswith(".scid") for name in names)
     if ticks == 0:
         return Verdict(Status.WARN, f"{folder} holds no .scid file", name_it)
-    return ok(f"{folder}: {ticks:,} .scid files, {_depth_files(folder)}")
+    return ok(f"{folder}: {ticks:,} .scid files, {_depth_files(folder, here)}")
 
 
-def _depth_files(folder: Path) -> str:
-    depth = next((path for path in folder.iterdir() if path.name.lower() == "marketdepthdata" and path.is_dir()), None)
-    if depth is None:
-        return "no MarketDepthData beside them"
+def _depth_files(folder: Path, here: Home) -> str:
+    from ...instruments import load_registry
+    from ...sierra.depth.archive import DepthArchive
+
     try:
-        number = sum(path.suffix.lower() == ".depth" for path in depth.iterdir())
-    except OSError as error:
-        return f"MarketDepthData cannot be read ({error.strerror or error})"
-    return f"{number:,} .depth files"
+        number = len(DepthArchive(folder, load_registry(here.instruments_toml)).files())
+    except PlatformError as error:
+        return f"market depth cannot be listed ({error.code} {error.what})"
+    return f"{number:,} .depth files" if number else "no .depth file"
 
 
 def edited_files(situation: Situation) -> Verdict:
-    """Read the files that a person edits: instruments, rolls, sources."""
+    """Read the files that a person edits: instruments, rolls, gaps at rolls, sources."""
     from ...instruments import load_registry, load_roll_table
+    from ...instruments.roll_gaps_csv import read_roll_gaps
     from ...sierra.sources import read_sources
 
     here = situation.known_home
     problems: list[PlatformError] = []
     sources = 0
     try:
-        load_roll_table(load_registry(here.instruments_toml), here.rolls_csv)
-    except PlatformError as error:
+        registry = load_registry(here.instruments_toml)
+    except PlatformError as error:  # both tables of rolls are read with the instruments
         problems.append(error)
+    else:
+        try:
+            load_roll_table(registry, here.rolls_csv)
+        except PlatformError as error:
+            problems.append(error)
+        try:
+            read_roll_gaps(here.roll_gaps_csv, registry)
+        except PlatformError as error:
+            problems.append(error)
     try:
         sources = len(read_sources(here.sources_toml))
     except PlatformError as error:
@@ -139,7 +159,7 @@ def edited_files(situation: Situation) -> Verdict:
     if problems:
         what = "; ".join(f"{error.code} {error.what}" for error in problems)
         return Verdict(Status.FAIL, what, problems[0].next_command)
-    return ok(f"instruments.toml, rolls.csv and sources.toml ({sources} files) can be read")
+    return ok(f"instruments.toml, rolls.csv, roll_gaps.csv and sources.toml ({sources} files) can be read")
 
 
 def instruments(situation: Situation) -> Verdict:

@@ -6,6 +6,7 @@ Belongs here: what holds whatever is installed. Does not belong here: packages (
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,7 +81,7 @@ def file_system_of(path: Path) -> str:
     return next((mounts[folder] for folder in (resolved, *resolved.parents) if folder in mounts), "unknown")
 
 
-def time_zones(situation: Situation) -> Verdict:  # every check has the same arguments
+def time_zones(situation: Situation) -> Verdict:
     """Load the zones of the exchanges and compare two known offsets."""
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -102,11 +103,12 @@ def clock(situation: Situation) -> Verdict:
     first, last = covered()
     today = situation.now.date()
     if not first <= today <= last:
-        return Verdict(Status.FAIL, f"the clock says {today}, outside the calendar ({first} to {last})", "tp doctor")
+        what = f"the clock says {today}, outside the calendar ({first} to {last}): set it, or update the platform"
+        return Verdict(Status.FAIL, what, _set_clock())
     newest = max(_times(situation), default=(situation.now, Path()))
     if newest[0] > situation.now + _CLOCK_TOLERANCE:
         what = f"the clock says {situation.now:%Y-%m-%d %H:%M} UTC, but {newest[1]} is from {newest[0]:%Y-%m-%d %H:%M}"
-        return Verdict(Status.WARN, what, "tp doctor")
+        return Verdict(Status.WARN, what, _set_clock())
     return ok(f"{situation.now:%Y-%m-%d %H:%M} UTC, later than everything stored")
 
 
@@ -128,6 +130,15 @@ def port(situation: Situation) -> Verdict:
     return Verdict(
         Status.WARN, f"port {situation.port} is taken by process {pid} ({who}); tp ui takes another one", "tp ui"
     )
+
+
+def _set_clock() -> str:
+    """Return the command that sets the clock of this system by the network, or by the clock of the host."""
+    if sys.platform == "darwin":
+        return command("sudo", "sntp", "-sS", "time.apple.com")
+    if Path("/run/systemd/system").is_dir():
+        return command("sudo", "timedatectl", "set-ntp", "true")
+    return command("sudo", "hwclock", "--hctosys")  # WSL without systemd falls behind while the machine sleeps
 
 
 def _setup(situation: Situation) -> str:
@@ -154,8 +165,7 @@ def _times(situation: Situation) -> Iterator[tuple[datetime, Path]]:
     """Yield when files were written that only grow older: marker, histories, tick files."""
     paths: list[Path] = [situation.repository / "pyproject.toml"]
     if situation.home is not None:
-        history = situation.home.dagster_dir / "history"
-        paths += [situation.home.path / "home.json", history / "runs.db", history / "runs" / "index.db"]
+        paths += [situation.home.path / "home.json", situation.home.runs_db, situation.home.events_db]
     sierra = situation.sierra_dir
     if sierra is not None and sierra.is_dir():
         paths += [path for path in sierra.iterdir() if path.suffix.lower() == ".scid"]

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ...errors import command
 from ...settings import Home
 from .verdict import Situation, Status, Verdict, ok
 
@@ -46,22 +47,28 @@ def run_history(situation: Situation) -> Verdict:
     unfinished = []
     for path in databases:
         problem = _complaint(path, _CHECK_LIMIT_S / len(databases))
-        if problem not in {None, "ok"}:  # someone may have begun to write in the middle of it
-            problem = _complaint(path, _CHECK_LIMIT_S / len(databases))
         if problem is None:
             unfinished.append(path.name)
         elif problem != "ok":
-            return Verdict(Status.FAIL, f"{path} is damaged: {problem.splitlines()[0]}", "tp config")
+            what = f"{path} is damaged: {problem.splitlines()[0]}; stop tp ui and move the folder away, a backfill compares all anew"
+            aside = path.parent.with_name(f"{path.parent.name}.damaged")
+            return Verdict(Status.FAIL, what, command("mv", path.parent, aside))
     size = sum(path.stat().st_size for path in databases)
     partly = f"; {', '.join(unfinished)} too large to be checked as a whole" if unfinished else ""
     return ok(f"{len(databases)} databases, {size / 1e6:,.1f} MB, are sound{partly}")
 
 
 def _complaint(path: Path, limit_s: float) -> str | None:
-    try:
-        return quick_check(path, limit_s)
-    except sqlite3.DatabaseError as error:
-        return str(error)
+    """Return what ``quick_check`` says or raises; a complaint only if it is there twice."""
+    problem: str | None = None
+    for _ in range(2):  # someone may have begun to write in the middle of it
+        try:
+            problem = quick_check(path, limit_s)
+        except sqlite3.DatabaseError as error:
+            problem = str(error)
+        if problem in {None, "ok"}:
+            break
+    return problem
 
 
 def quick_check(path: Path, limit_s: float) -> str | None:
@@ -87,6 +94,8 @@ def dead_runs(situation: Situation) -> Verdict:
     home = situation.known_home
     if not _databases(home)[0].is_file():
         return Verdict(Status.SKIP, "nothing has run in this home yet")
+    if _complaint(home.runs_db, _CHECK_LIMIT_S / len(_databases(home))) not in {None, "ok"}:
+        return Verdict(Status.SKIP, "the run history is damaged, see above")
     if not _has_unfinished_runs(_databases(home)[0]):
         return ok("no unfinished run")
     import dagster as dg
@@ -152,12 +161,11 @@ def _reading(path: Path, limit_s: float) -> Iterator[sqlite3.Connection]:
 
 
 def _databases(home: Home) -> tuple[Path, ...]:
-    history = home.dagster_dir / "history"
-    return history / "runs.db", history / "runs" / "index.db", home.dagster_dir / "schedules" / "schedules.db"
+    return home.runs_db, home.events_db, home.dagster_dir / "schedules" / "schedules.db"
 
 
 def _claims(home: Home) -> Iterator[Path]:
-    folder = home.cache_dir / "claims"
+    folder = home.claims_dir
     guard = folder / "guard.lock"
     if not guard.is_file():
         return

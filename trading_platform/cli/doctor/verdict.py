@@ -114,9 +114,3 @@ class Situation:
 def ok(what: str) -> Verdict:
     """Return a verdict that needs no one."""
     return Verdict(Status.OK, what)
-
-
-def worst(statuses: list[Status]) -> Status:
-    """Return the worst of some results; ok if there are none."""
-    order = (Status.FAIL, Status.WARN, Status.OK)
-    return next((status for status in order if status in statuses), Status.OK)

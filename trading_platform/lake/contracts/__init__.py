@@ -74,6 +74,7 @@ TICKS = DatasetContract(
     sort_by=("seq",),
     row_number="seq",
     rejects=TICK_REJECTS,
+    is_primary=True,
 )
 BARS_1S = DatasetContract(
     name="bars_1s",
@@ -106,6 +107,7 @@ DEPTH_EVENTS = DatasetContract(
     sort_by=("seq",),
     row_number="seq",
     rejects=DEPTH_REJECTS,
+    is_primary=True,
 )
 DEPTH_METRICS = DatasetContract(
     name="depth_metrics",

@@ -31,11 +31,17 @@ class DepthEvents(ContractModel):
         SPLIT,
     )
     flags: pl.UInt8 = column("bits", "1 end of batch: the book is consistent after this row", SPLIT)
-    num_orders: pl.UInt16 = column("orders", "Orders at the price level", SPLIT)
+    num_orders: pl.UInt16 = column(
+        "orders", "Orders at the price level; means nothing for clear book and delete, kept as stored there", SPLIT
+    )
     price: pl.Float64 = column(
         "points", "Price of the level on the tick grid; null for clear book", SPLIT, nullable=True
     )
-    quantity: pl.UInt32 = column("contracts", "Quantity at the price level", SPLIT)
+    quantity: pl.UInt32 = column(
+        "contracts",
+        "Quantity at the price level; means nothing for clear book and delete: as stored there, or 0 if that is above 2,147,483,647",
+        SPLIT,
+    )
     batch_id: pl.UInt32 = column(
         "-", "Number of the batch in the partition; rises by one after each end of batch", DELTA
     )

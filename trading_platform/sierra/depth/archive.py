@@ -14,12 +14,14 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from ...errors import SourceError
+from ...errors import SourceError, command
 from ...instruments import Contract, Registry, SierraSymbol, parse_sierra_symbol
+from ...lake.contracts import DEPTH_EVENTS
 from ..index import ScidIndex, load_index
+from ..usual_folders import name_a_folder
 from .file import DepthFile
 
 FOLDER = "MarketDepthData"
@@ -169,6 +171,13 @@ class DepthArchive:
         return DepthFileSource(folder / name, symbol.contract(utc_date), symbol.style, utc_date)
 
 
+def make_again(source: DepthFileSource) -> str:
+    """Return the command that makes the trade dates to which a file belongs: its evening belongs to the next one."""
+    day = source.utc_date
+    asset = f"{source.contract.root}/{DEPTH_EVENTS.name}"
+    return command("tp", "backfill", asset, "--from", day, "--to", day + timedelta(days=1))
+
+
 def _stamp(folder: Path, *, required: bool) -> int:
     try:
         return folder.stat().st_mtime_ns
@@ -200,7 +209,7 @@ def _twice(contract: Contract, one: DepthFileSource, other: DepthFileSource) -> 
         "E229",
         f"the market depth of {contract} on {one.utc_date} exists twice: {one.path} and {other.path}",
         "which of them is right cannot be told and they are never merged; move one of them out of the folder",
-        "tp doctor",
+        make_again(one),
     )
 
 
@@ -209,5 +218,5 @@ def _no_folder(what: str) -> SourceError:
         "E231",
         what,
         f"market depth is read from {FOLDER} in Sierra Chart's Data folder, which TP_SIERRA_DIR or tp init must name",
-        "tp init --sierra-dir DIR",
+        command("tp", "init", "--sierra-dir", name_a_folder()),
     )

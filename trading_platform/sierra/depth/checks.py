@@ -77,7 +77,7 @@ def _book_known(facts: Mapping[str, Json]) -> CheckResult:
         "book_known",
         seconds <= BOOK_UNKNOWN_WARN_S,
         Severity.WARN,
-        f"book unknown for {seconds:.0f} s before the first snapshots of the files, limit {BOOK_UNKNOWN_WARN_S:.0f} s",
+        f"book unknown for {seconds:.0f} s before the first snapshots of the files had ended, limit {BOOK_UNKNOWN_WARN_S:.0f} s",
         {"seconds_before_first_snapshot": seconds},
     )
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +20,12 @@ from ..decode import Bools, RejectedRows, pool_array
 from ..format import EPOCH_OFFSET_US, INT32_MAX, Int64s, Records, Timing, judge_timing
 from ..prices import GRID_TOLERANCE_TICKS, Float64s, PriceRule
 from ..record_file import BLOCK_RECORDS
+from .archive import DepthFileSource, make_again
 from .format import END_OF_BATCH, Command
 from .window import FileSlice
 
 # Plain integers: numpy compares bytes with an enumeration's member eight times slower.
-_CLEAR, _LAST = int(Command.CLEAR_BOOK), int(Command.DELETE_ASK)
+_CLEAR, _FIRST_DELETE, _LAST = int(Command.CLEAR_BOOK), int(Command.DELETE_BID), int(Command.DELETE_ASK)
 
 
 class Verdict(IntEnum):
@@ -158,7 +158,7 @@ class DepthDecoder:
         verdicts = self._judge(records, file_slice, damaged=damaged)
         zero = np.flatnonzero(verdicts == Verdict.ZERO_RECORD)
         if len(zero):
-            raise _zero_record(file_slice.source.path, first_record + int(zero[0]))
+            raise _zero_record(file_slice.source, first_record + int(zero[0]))
         events = verdicts == Verdict.EVENT
         before = self.rows
         if events.any() and not self._append(np.ascontiguousarray(records[events]), out):
@@ -193,13 +193,12 @@ class DepthDecoder:
         np.copyto(flags, records["flags"])
         np.copyto(quantity, records["quantity"])
         lowest = np.minimum.reduce(command)
-        if not (
-            self._in_window(ts_us)
-            and lowest >= _CLEAR
-            and np.maximum.reduce(command) <= _LAST
-            and np.maximum.reduce(quantity) <= INT32_MAX
-        ):
+        if not (self._in_window(ts_us) and lowest >= _CLEAR and np.maximum.reduce(command) <= _LAST):
             return False
+        if np.maximum.reduce(quantity) > INT32_MAX:
+            quantity[(quantity > INT32_MAX) & ~_has_quantity(command)] = 0
+            if np.maximum.reduce(quantity) > INT32_MAX:
+                return False
         clears = np.flatnonzero(command == _CLEAR) if lowest == _CLEAR else None
         if not self._prices(records["price"], clears, out, here):
             return False
@@ -292,7 +291,7 @@ class DepthDecoder:
     def _judge_content(self, records: Records, verdicts: NDArray[np.uint8]) -> None:
         command, price = records["command"], records["price"]
         low, high = self._bounds
-        verdicts[records["quantity"] > INT32_MAX] = Verdict.QUANTITY_TOO_LARGE
+        verdicts[_has_quantity(command) & (records["quantity"] > INT32_MAX)] = Verdict.QUANTITY_TOO_LARGE
         priced = command != _CLEAR
         with np.errstate(invalid="ignore", over="ignore"):
             exact = price.astype(np.float64) * self._factor
@@ -306,16 +305,22 @@ class DepthDecoder:
         verdicts[(command < _CLEAR) | (command > _LAST)] = Verdict.COMMAND_UNKNOWN
 
 
+def _has_quantity(command: NDArray[np.uint8]) -> Bools:
+    """Tell which commands state a quantity; refusing a clear or a delete for it would keep levels that are gone."""
+    stated: Bools = (command != _CLEAR) & (command < _FIRST_DELETE)
+    return stated
+
+
 def _outside(dt: Int64s, start_us: int, end_us: int) -> Bools:
     outside: Bools = (dt < start_us + EPOCH_OFFSET_US) | (dt >= end_us + EPOCH_OFFSET_US)
     return outside
 
 
-def _zero_record(path: Path, index: int) -> SourceError:
+def _zero_record(source: DepthFileSource, index: int) -> SourceError:
     return SourceError(
         "E226",
-        f"{path.name}, record {index}: all 24 bytes are zero, and good records follow",
+        f"{source.path.name}, record {index}: all 24 bytes are zero, and good records follow",
         "a write was lost (crash, full disk, broken copy); the book of this day cannot be trusted, other days are not affected: delete the "
         "file, let Sierra Chart download it again",
-        "tp doctor",
+        make_again(source),
     )

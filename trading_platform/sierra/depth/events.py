@@ -7,7 +7,7 @@ which records form a day (``window.py``), checks (``checks.py``), the book (``tr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar
@@ -15,7 +15,8 @@ from typing import ClassVar
 import numpy as np
 
 from ...clock import Clock
-from ...errors import SourceError
+from ...errors import LakeError, SourceError, command
+from ...instants import instant_of, us_of
 from ...instruments import Contract, Instrument, RollTable
 from ...lake import (
     BuildReport,
@@ -34,8 +35,8 @@ from ...lake.contracts import DEPTH_EVENTS
 from ...lake.stream import ROW_GROUP_ROWS
 from ...sessions import Session, TradingCalendar
 from ..checks import REJECTED_FRAC_MAX
-from ..format import as_bytes, instant_of, latest_dt, us_of
-from ..guard import style_option
+from ..format import as_bytes, latest_dt
+from ..guard import no_price_scale
 from ..prices import PriceRule
 from ..record_file import BLOCK_RECORDS
 from ..scan import ISLAND_RECORDS
@@ -49,7 +50,7 @@ from .tables import BatchMaker, chunk_of, reject_batch, stored_chunks
 from .window import FileSlice, expected_dates, slice_of, touched_dates
 
 _SOURCE_FACTS = ("files", "missing_files", "rejected_rows", "zero_tail")
-_OUTCOMES = {"E219": Outcome.UNAVAIL, "E230": Outcome.MISSING, "E231": Outcome.UNAVAIL}
+_OUTCOMES = {"E219": Outcome.UNAVAIL, "E227": Outcome.MISSING, "E230": Outcome.MISSING, "E231": Outcome.UNAVAIL}
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,9 @@ class DepthEventsBuilder:
 
         Returns:
             CLOSED without a session; PENDING (E232) before the session opens or while its first records are awaited; MISSING (E230 no file
-            of any UTC day that the window touches, E233 files without a record of an open session that is over); UNAVAIL (E231 no folder,
-            E219 no price scale); otherwise undecided, with contract, prices and missing files as resolved inputs.
+            of any UTC day that the window touches, E227 one that fed the stored day is gone, E233 files without a record of an open
+            session that is over); UNAVAIL (E231 no folder, E219 no price scale); otherwise undecided, with contract, prices and missing
+            files as resolved inputs.
 
         Raises:
             SourceError: E221 to E225, E229: a file cannot be used.
@@ -282,16 +284,38 @@ class DepthEventsBuilder:
             raise self._missing(contract, expected)
         scale = self._archive.price_scale(sources[0])
         if scale is None:
-            raise self._no_scale(sources[0])
+            raise no_price_scale(self.symbol, sources[0])
         found = {source.utc_date for source in sources}
         last = sources[-1]
         missing = [last.path.name.replace(str(last.utc_date), str(day)) for day in expected if day not in found]
+        self._refuse_fragment(session, missing)
         slices = tuple(
             slice_of(source, self._archive.index(source, now), session, self._calendar, now) for source in sources
         )
         instrument = self._instrument
-        rule = PriceRule(scale, instrument.tick_size, instrument.price_band, instrument.allows_negative)
+        rule = PriceRule.of(instrument, scale)
         return _DaySource(slices, tuple(missing), contract, rule, latest_dt(now))
+
+    def _refuse_fragment(self, session: Session, missing_files: Sequence[str]) -> None:
+        """Refuse a day whose stored version was fed by files that are missing now: what is left must not replace the whole."""
+        if not missing_files:
+            return
+        try:
+            footer = self._lake.footer(DEPTH_EVENTS.name, self.symbol, session.trade_date)
+        except LakeError:  # a damaged file protects nothing
+            return
+        fed = set() if footer is None else {source.name for source in footer.sources}
+        gone = [name for name in missing_files if name in fed]
+        if not gone:
+            return
+        day = session.trade_date.isoformat()
+        raise SourceError(
+            "E227",
+            f"{', '.join(gone)}, which fed the stored day {self.symbol} {day}, is no longer there",
+            "the day would shrink to what the other files hold; the stored day is kept: put the file back, or forget the day to build it "
+            "from what is left",
+            command("tp", "forget", f"{self.symbol}/{DEPTH_EVENTS.name}", "--day", day, "--dry-run"),
+        )
 
     @staticmethod
     def _has_ended(day: _DaySource, session: Session, now: datetime) -> bool:
@@ -318,14 +342,6 @@ class DepthEventsBuilder:
             f"no market depth of {contract} in {folder}: looked for {names}, and for the same under other symbol styles",
             "Sierra Chart records market depth only if it is set to, and serves about 30 days of it: a day that was not kept is gone",
             "tp doctor",
-        )
-
-    def _no_scale(self, source: DepthFileSource) -> SourceError:
-        return SourceError(
-            "E219",
-            f"{self.symbol} has no price scale for the symbol style {source.style!r} of {source.path.name}",
-            "the registry does not say how Sierra Chart stores its prices, and guessing would be wrong by a factor of 100",
-            f"tp instruments set {self.symbol} --price-scale 1{style_option(source.style)}",
         )
 
     def _not_yet(self, session: Session, reason: str) -> SourceError:

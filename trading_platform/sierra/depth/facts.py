@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...instants import instant_of
 from ...lake.building import Json, Preview
 from ...sessions import Session
 from ..decode import Bools, pool_array
-from ..format import Int64s, instant_of, us_of
+from ..format import Int64s
+from ..hours import TradingHours
 from .format import END_OF_BATCH, Command
 
 DEPTH_PREVIEW_BUCKETS = 96
@@ -41,10 +43,7 @@ class DepthFactCounter:
     """
 
     def __init__(self, session: Session) -> None:
-        if session.opens_at is None or session.closes_at is None:
-            raise ValueError(f"Expected an open session, was {session}")
-        self._opens, self._closes = us_of(session.opens_at), us_of(session.closes_at)
-        self._breaks = [(us_of(start), us_of(end)) for start, end in session.breaks]
+        hours = self._hours = TradingHours(session)
         self._rows = self._ends = self._snapshots = self._snapshot_rows = self._outside = 0
         self._commands = np.zeros(len(Command), np.int64)
         self._first_us = self._last_us = 0  # earliest and latest
@@ -56,9 +55,9 @@ class DepthFactCounter:
         self._segment_is_known = True
         self._scratch = pool_array(0, np.int64)
         self._edges: Int64s
-        self._start_us = self._opens
-        self._step_us = -((self._opens - self._closes) // DEPTH_PREVIEW_BUCKETS)
-        self._edges = self._opens + self._step_us * np.arange(DEPTH_PREVIEW_BUCKETS + 1, dtype=np.int64)
+        self._start_us = hours.opens_us
+        self._step_us = -((hours.opens_us - hours.closes_us) // DEPTH_PREVIEW_BUCKETS)
+        self._edges = hours.opens_us + self._step_us * np.arange(DEPTH_PREVIEW_BUCKETS + 1, dtype=np.int64)
         self._events: Int64s = np.zeros(DEPTH_PREVIEW_BUCKETS, np.int64)
 
     def add(self, chunk: DepthChunk) -> None:
@@ -78,8 +77,8 @@ class DepthFactCounter:
         self._snapshot_rows += int(np.count_nonzero(chunk.snapshot))
         clears = np.flatnonzero(chunk.command == int(Command.CLEAR_BOOK))
         self._add_snapshots(chunk, clears)
-        self._add_segments(chunk, clears)
-        self._outside += self._outside_hours(chunk.ts_us, first, last)
+        self._add_segments(chunk)
+        self._outside += self._hours.count_outside(chunk.ts_us, first, last)
         in_order = chunk.ts_us if ordered else np.sort(chunk.ts_us)
         self._events += np.diff(np.searchsorted(in_order, self._edges))
         self._first_us = first if self._rows == 0 else min(first, self._first_us)
@@ -108,8 +107,8 @@ class DepthFactCounter:
             "segments": self._segment + 1,
             "first_ts": _iso(self._first_us) if some else None,
             "last_ts": _iso(self._last_us) if some else None,
-            "open_gap_s": max(0, self._first_us - self._opens) / 1e6 if some else None,
-            "close_gap_s": max(0, self._closes - self._last_us) / 1e6 if some else None,
+            "open_gap_s": max(0, self._first_us - self._hours.opens_us) / 1e6 if some else None,
+            "close_gap_s": max(0, self._hours.closes_us - self._last_us) / 1e6 if some else None,
             "seconds_before_first_snapshot": unknown_us / 1e6,
             "outside_hours_rows": self._outside,
             "ts_decreased_rows": self._decreased,
@@ -144,8 +143,8 @@ class DepthFactCounter:
         self._snapshots += len(batches) - (int(batches[0]) == self._last_snapshot_batch)
         self._last_snapshot_batch = int(batches[-1])
 
-    def _add_segments(self, chunk: DepthChunk, clears: NDArray[np.intp]) -> None:
-        """Add the time from each file's first event to its first clear book; without one, to its last event."""
+    def _add_segments(self, chunk: DepthChunk) -> None:
+        """Add the time from each file's first event to the end of its first snapshot; if none ends, to its last event."""
         segment = chunk.segment
         starts = [0]
         if segment[0] != segment[-1]:
@@ -159,19 +158,11 @@ class DepthFactCounter:
                 self._segment_first_us = int(chunk.ts_us[start])
             if self._segment_is_known:
                 continue
-            at = int(np.searchsorted(clears, start))
-            if at < len(clears) and clears[at] < stop:
+            here = slice(start, stop)
+            ends = np.flatnonzero(chunk.snapshot[here] & (chunk.flags[here] & END_OF_BATCH != 0))
+            if len(ends):
                 self._segment_is_known = True
-                self._unknown_us += max(0, int(chunk.ts_us[clears[at]]) - self._segment_first_us)
-
-    def _outside_hours(self, ts_us: Int64s, first: int, last: int) -> int:
-        outside = 0
-        if first < self._opens or last >= self._closes:
-            outside += int(np.count_nonzero((ts_us < self._opens) | (ts_us >= self._closes)))
-        for begin, end in self._breaks:
-            if first < end and last >= begin:
-                outside += int(np.count_nonzero((ts_us >= begin) & (ts_us < end)))
-        return outside
+                self._unknown_us += max(0, int(chunk.ts_us[start + ends[0]]) - self._segment_first_us)
 
 
 def _iso(us: int) -> str:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+from ...instants import us_of
 from ...sessions import Session, TradingCalendar
 from ..damage import covered_date, owners
-from ..format import Records, us_of
+from ..format import Records
 from ..index import ScidIndex
 from ..scan import BadRun
 from .archive import DepthFileSource

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from trading_platform.coverage.board import Board
 from trading_platform.coverage.calendar import CalendarDays, calendar_days, pack, unpack
+from trading_platform.coverage.fronts import Fronts, as_json, from_json, fronts_of
 from trading_platform.coverage.history import NoHistory, RunHistory, SqliteHistory
 from trading_platform.coverage.judge import Judgement
 from trading_platform.coverage.packed import fingerprint_key, load, save
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[1]
 _CODE = ("trading_platform", "assets", "jobs", "resources", "sensors", "definitions.py")
 _SUFFIXES = (".py", ".toml", ".csv")
-_HISTORY = Path("history") / "runs" / "index.db"
+# No calendar reaches further.
+_LAST_DATE = date(2050, 12, 31)
 
 
 @dataclass(frozen=True)
@@ -44,46 +46,55 @@ class Rows:
         series: in the order of the asset graph.
         calendars: by name.
         first_trade_date: first day that has a partition.
+        fronts: windows of the roll table by root.
     """
 
     series: Sequence[Series]
     calendars: Mapping[str, CalendarDays]
     first_trade_date: date
-
-
-def cache_dir(home: Home) -> Path:
-    """Return the folder of everything that the board remembers."""
-    return home.cache_dir / "coverage"
+    fronts: Mapping[str, Fronts]
 
 
 def rows_of(home: Home, load_definitions: Callable[[], dg.Definitions]) -> Rows:
     """Return the rows of a home.
 
     They come from the assembled definitions, which take two seconds to load; so they are remembered together with the state (size and
-    time of change) of every file of code and of the list of instruments, and loaded again when any of these has changed.
+    time of change) of every file of code, of the list of instruments and of the roll table, and loaded again when any of these has changed.
 
     Args:
         home: the installation.
         load_definitions: assembles the platform.
+
+    Raises:
+        ConfigurationError: E130, E131 the roll table cannot be used.
     """
     key = _state_of_code(home)
-    path = cache_dir(home) / "rows"
+    path = home.coverage_cache_dir / "rows"
     kept = load(path, key)
     if kept is not None:
         series = [Series.from_dict(values) for values in kept.header["series"]]
-        return Rows(series, unpack(kept), date.fromisoformat(kept.header["first_trade_date"]))
+        first_trade_date = date.fromisoformat(kept.header["first_trade_date"])
+        return Rows(series, unpack(kept), first_trade_date, from_json(kept.header["fronts"]))
     from assets.coverage import series_of
     from assets.partitions import FIRST_TRADE_DATE
-    from trading_platform.instruments import load_registry
+    from trading_platform.instruments import load_registry, load_roll_table
 
-    registry = load_registry(home.instruments_toml if home.instruments_toml.is_file() else None)
+    registry = load_registry(home.instruments_toml)
     series = series_of(load_definitions().resolve_all_asset_specs(), registry)
     calendars = {name: calendar_days(name) for name in sorted({row.calendar for row in series})}
     packed = pack(calendars)
     packed.header["series"] = [row.as_dict() for row in series]
     packed.header["first_trade_date"] = FIRST_TRADE_DATE.isoformat()
+    fronts = fronts_of(
+        registry,
+        load_roll_table(registry, home.rolls_csv),
+        (row.symbol for row in series),
+        FIRST_TRADE_DATE,
+        _LAST_DATE,
+    )
+    packed.header["fronts"] = as_json(fronts)
     save(path, key, packed)
-    return Rows(series, calendars, FIRST_TRADE_DATE)
+    return Rows(series, calendars, FIRST_TRADE_DATE, fronts)
 
 
 @contextmanager
@@ -100,12 +111,12 @@ def history_of(home: Home, open_instance: Callable[[], Any]) -> Iterator[RunHist
     settings = home.dagster_dir / "dagster.yaml"
     lines = settings.read_text(encoding="utf-8").splitlines() if settings.is_file() else []
     if any(line.startswith(("storage:", "event_log_storage:", "local_artifact_storage:")) for line in lines):
-        from assets.coverage import InstanceHistory
+        from assets.run_history import InstanceHistory
 
         with open_instance() as instance:
             yield InstanceHistory(instance)
         return
-    database = home.dagster_dir / _HISTORY
+    database = home.events_db
     if not database.is_file():
         yield NoHistory()
         return
@@ -155,9 +166,10 @@ def _state_of_code(home: Home) -> str:
         for path in _files(REPOSITORY / name):
             status = path.stat()
             state[str(path)] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    if home.instruments_toml.is_file():
-        status = home.instruments_toml.stat()
-        state["instruments"] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    for path in (home.instruments_toml, home.rolls_csv):
+        if path.is_file():
+            status = path.stat()
+            state[path.name] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     return fingerprint_key(state)
 
 

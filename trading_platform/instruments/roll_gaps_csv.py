@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from ..errors import ConfigurationError, command
-from .model import Contract
+from .model import Contract, Instrument
+from .registry import Registry
 
-GAPS_NAME = "roll_gaps.csv"
+# A gap is measured from two trades at most a minute apart, in the session before the roll. Ten days hold every weekend with its holidays.
+_LARGEST_APART_US = 60_000_000
+_MEASURED_WITHIN_DAYS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,20 @@ class RollGap:
 COLUMNS = ("root", *(field.name for field in fields(RollGap)))
 
 
-def read_roll_gaps(path: Path) -> dict[tuple[Contract, Contract, date], RollGap]:
+def read_roll_gaps(path: Path, registry: Registry) -> dict[tuple[Contract, Contract, date], RollGap]:
     """Read the table; a file that does not exist is an empty one.
+
+    Args:
+        path: the table.
+        registry: price bands of the roots.
 
     Returns:
         Gaps by contracts and date, in file order.
 
     Raises:
-        ConfigurationError: E135 naming the line.
+        ConfigurationError: E135 naming the line: wrong header or field, a root that is no future, contracts out of order, the same roll
+            twice, prices outside the band of the instrument, trades more than 60 s apart, an instant that is not within the 10 days
+            before the roll.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -73,6 +81,7 @@ def read_roll_gaps(path: Path) -> dict[tuple[Contract, Contract, date], RollGap]
     except (OSError, UnicodeDecodeError) as error:
         raise _malformed(path, 1, str(error)) from error
     gaps: dict[tuple[Contract, Contract, date], RollGap] = {}
+    lines: dict[tuple[Contract, Contract, date], int] = {}
     for line, row in enumerate(csv.reader(text.splitlines()), start=1):
         if line == 1 and tuple(row) != COLUMNS:
             raise _malformed(path, line, f"expected the header {','.join(COLUMNS)}")
@@ -80,9 +89,13 @@ def read_roll_gaps(path: Path) -> dict[tuple[Contract, Contract, date], RollGap]
             continue
         try:
             gap = _gap(row)
+            _require_credible(gap, registry)
         except (ValueError, ConfigurationError) as error:
             raise _malformed(path, line, str(error)) from error
-        gaps[gap.key] = gap
+        if gap.key in gaps:
+            what = f"the roll from {gap.from_contract} to {gap.to_contract} on {gap.first_trade_date}"
+            raise _malformed(path, line, f"{what} is already in line {lines[gap.key]}")
+        gaps[gap.key], lines[gap.key] = gap, line
     return gaps
 
 
@@ -120,9 +133,34 @@ def _gap(row: list[str]) -> RollGap:
     )
     if not root == gap.from_contract.root == gap.to_contract.root or not gap.from_contract < gap.to_contract:
         raise ValueError(f"expected two contracts of {root}, the later one second, was {old}, {new}")
-    if not (math.isfinite(gap.from_price) and math.isfinite(gap.to_price)):
-        raise ValueError(f"expected prices, was {from_price}, {to_price}")
     return gap
+
+
+def _require_credible(gap: RollGap, registry: Registry) -> None:
+    """Refuse what no measurement gives.
+
+    Raises:
+        ValueError: with what was expected.
+    """
+    instrument = registry.instruments.get(gap.from_contract.root)
+    if instrument is None or not instrument.is_future:
+        raise ValueError(f"expected the root of a future, was {gap.from_contract.root}")
+    low, high = _price_limits(instrument)
+    for price in (gap.from_price, gap.to_price):
+        if not low <= price <= high:  # a NaN fails it too
+            raise ValueError(f"expected a price of {instrument.symbol} from {low:g} to {high:g}, was {price}")
+    if not 0 <= gap.apart_us <= _LARGEST_APART_US:
+        raise ValueError(f"expected trades 0 to {_LARGEST_APART_US} microseconds apart, was {gap.apart_us}")
+    last = gap.first_trade_date - timedelta(days=1)
+    first = gap.first_trade_date - timedelta(days=_MEASURED_WITHIN_DAYS)
+    if not first <= gap.measured_at.date() <= last:
+        raise ValueError(f"expected an instant from {first} to {last} UTC, was {gap.measured_at.isoformat()}")
+
+
+def _price_limits(instrument: Instrument) -> tuple[float, float]:
+    """Return the lowest and highest credible price; the band bounds a median, and where prices may be negative only its height counts."""
+    low, high = instrument.price_band
+    return (-high, high) if instrument.allows_negative else (low, high)
 
 
 def _malformed(path: Path, line: int, what: str) -> ConfigurationError:

@@ -1,7 +1,7 @@
 """The price gap between two contracts at the moment of a roll.
 
 Belongs here: finding the last instant before a roll at which both contracts traded. Does not belong here: keeping gaps
-(``instruments.roll_gaps``) and adjusting with them (``lake``).
+(``instruments.roll_gaps_csv``) and adjusting with them (``lake``).
 
 Measured in the session before the roll, from trades of both files at the same instant. Trades one second apart are sought first, then ten,
 then sixty; among them the last ones count. Two contracts of one root move together, so a gap an hour before the close is as good as one at
@@ -16,13 +16,14 @@ from datetime import date, datetime
 import numpy as np
 
 from ..errors import SourceError
+from ..instants import instant_of, us_of
 from ..instruments import Contract, Instrument, RollWindow
-from ..instruments.roll_gaps import RollGap
+from ..instruments.roll_gaps_csv import RollGap
 from ..sessions import Session, TradingCalendar
 from .archive import SierraArchive
 from .decode import TickColumns, TickDecoder
-from .format import RECORD, Int64s, Records, instant_of, latest_dt, us_of
-from .guard import guard_day, reference_price
+from .format import RECORD, Int64s, Records, latest_dt
+from .guard import guard_day, no_price_scale, reference_price
 from .islands import find_islands, without
 from .prices import Float64s, PriceRule
 from .scid import BLOCK_RECORDS
@@ -129,13 +130,8 @@ def _trades(
     source = archive.file_for(contract)
     scale = archive.price_scale(source)
     if scale is None:
-        raise SourceError(
-            "E219",
-            f"{instrument.symbol} has no price scale for the symbol style {source.style!r} of {source.path.name}",
-            "the registry does not say how Sierra Chart stores its prices, and guessing would be wrong by a factor of 100",
-            f"tp instruments set {instrument.symbol} --price-scale 1 --style {source.style}",
-        )
-    rule = PriceRule(scale, instrument.tick_size, instrument.price_band, instrument.allows_negative)
+        raise no_price_scale(instrument.symbol, source)
+    rule = PriceRule.of(instrument, scale)
     index = archive.index(source, now)
     start_us, end_us = us_of(session.window_start), us_of(session.window_end)
     ranges = without(index.ranges(start_us, end_us), find_islands(index, calendar))
