@@ -35,6 +35,7 @@ def run(settings: Settings) -> Result:
         Variant(MEASURED, _function("metrics_alone"), lake, _emptied(out / "lake" / "depth_metrics", out)),
         Variant(NAIVE, _function("naive"), naive, _emptied(naive_out, naive_out)),
     ]
+    shutil.rmtree(out, ignore_errors=True)  # what an earlier call of the benchmark left would be skipped
     prepare(_function("events_alone"), **lake)  # a round may begin with the measures
     series = measure(variants, settings)
     prepare(_function("compare"), ours_lake=str(out / "lake"), naive_out=str(naive_out))
