@@ -18,7 +18,7 @@ import dagster as dg
 
 from assets.builders import Workbench, builder_for, has_builder
 from trading_platform.errors import ConfigurationError, ExecutionError, LakeError, PlatformError, command
-from trading_platform.lake.building import DayBuilder, present_fingerprint
+from trading_platform.lake.building import DayBuilder, fingerprint_of
 from trading_platform.lake.footer import Footer
 from trading_platform.lake.removal import StoredFiles, remove_partition, stored_files
 from trading_platform.sessions import weekdays_between
@@ -248,7 +248,7 @@ def _outlook(builder: DayBuilder, day: date, footer: Footer | None) -> tuple[str
         if plan.decided is not None and not plan.decided.is_materialized:
             return plan.reason or plan.decided.value, False
         sources = () if plan.decided is not None else builder.hash_sources(plan)
-        fingerprint = present_fingerprint(builder, plan)
+        fingerprint = fingerprint_of(builder, plan, sources)
     except PlatformError as error:
         return f"{error.code} {error.what}", False
     if footer is None or fingerprint == footer.fingerprint:

@@ -9,17 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from ..lake.contracts import TICK_REJECTS, TICKS
-from ..lake.footer import damaged
-from ..lake.stream import ROW_GROUP_ROWS
-from .decode import Bools, RejectedRows, TickColumns, Verdict, pool_array
+from . import arrow_columns
+from .arrow_columns import ConstantColumns, as_array, stored_batches
+from .decode import Bools, RejectedRows, TickColumns, Verdict
 from .facts import TickChunk
 from .format import RECORD
 
@@ -41,46 +37,28 @@ class BatchMaker:
         rows = columns.rows
         schema = TICKS.arrow_schema
         arrays = {
-            "ts": _array(columns.ts_us[:rows], pa.timestamp("us", "UTC")),
-            "seq": _array(self._seq(first_seq, rows), pa.uint32()),
-            "price": _array(columns.price[:rows], pa.float64()),
-            "bid": _array(columns.bid[:rows], pa.float64(), columns.bid_null),
-            "ask": _array(columns.ask[:rows], pa.float64(), columns.ask_null),
-            "volume": _array(columns.volume[:rows], pa.int32()),
-            "side": _array(columns.side[:rows], pa.int8()),
-            "bundle": _array(columns.bundle[:rows], pa.uint8()),
-            "flags": _array(columns.flags[:rows], pa.uint8()),
-            "contract": self._contracts.slice(0, rows),
+            "ts": as_array(columns.ts_us[:rows], pa.timestamp("us", "UTC")),
+            "seq": self._constant.seq(first_seq, rows),
+            "price": as_array(columns.price[:rows], pa.float64()),
+            "bid": as_array(columns.bid[:rows], pa.float64(), columns.bid_null),
+            "ask": as_array(columns.ask[:rows], pa.float64(), columns.ask_null),
+            "volume": as_array(columns.volume[:rows], pa.int32()),
+            "side": as_array(columns.side[:rows], pa.int8()),
+            "bundle": as_array(columns.bundle[:rows], pa.uint8()),
+            "flags": as_array(columns.flags[:rows], pa.uint8()),
+            "contract": self._constant.contracts(rows),
         }
         return pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
 
     @cached_property
-    def _contracts(self) -> pa.DictionaryArray:
-        """Return the contract once per row of a row group; all batches share it."""
-        return pa.DictionaryArray.from_arrays(_array(np.zeros(ROW_GROUP_ROWS, np.int32), pa.int32()), [self.contract])
-
-    @cached_property
-    def _places(self) -> NDArray[np.uint32]:
-        return np.arange(ROW_GROUP_ROWS, dtype=np.uint32)
-
-    def _seq(self, first_seq: int, rows: int) -> NDArray[np.uint32]:
-        seq: NDArray[np.uint32] = pool_array(rows, np.uint32)
-        return np.add(self._places[:rows], np.uint32(first_seq), out=seq)
+    def _constant(self) -> ConstantColumns:
+        return ConstantColumns(self.contract)
 
 
 def reject_batch(rejects: RejectedRows) -> pa.RecordBatch:
     """Return rejects as a batch of the ``tick_rejects`` contract: the record as stored, and why it was set aside."""
-    schema = TICK_REJECTS.arrow_schema
-    records = rejects.records
-    columns: dict[str, Any] = {name: np.ascontiguousarray(records[name]) for name in RECORD.names or ()}
-    columns["ts"] = columns.pop("dt")
-    columns["seq_before"] = rejects.seq_before
-    arrays = [pa.array(columns[name], schema.field(name).type) for name in schema.names if name != "reason"]
-    names = pa.array([verdict.reason for verdict in Verdict])
-    reason = pa.DictionaryArray.from_arrays(pa.array(rejects.verdicts, pa.int32()), names)
-    # Only the reasons that occur: a dictionary of all would change with every new reason.
-    reason = reason.cast(pa.string()).dictionary_encode().cast(schema.field("reason").type)
-    return pa.RecordBatch.from_arrays([*arrays, reason], schema=schema)
+    fields = {"ts" if name == "dt" else name: rejects.records[name] for name in RECORD.names or ()}
+    return arrow_columns.reject_batch(TICK_REJECTS, fields, rejects, [verdict.reason for verdict in Verdict])
 
 
 def stored_chunks(path: Path) -> Iterator[TickChunk]:
@@ -89,12 +67,7 @@ def stored_chunks(path: Path) -> Iterator[TickChunk]:
     Raises:
         LakeError: E505 if the file is damaged.
     """
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as stored:
-            for batch in stored.iter_batches(batch_size=ROW_GROUP_ROWS, columns=_MEASURED):
-                yield _chunk(batch)
-    except (pa.ArrowException, OSError) as error:
-        raise damaged(path, str(error)) from error
+    return map(_chunk, stored_batches(path, _MEASURED))
 
 
 def _chunk(batch: pa.RecordBatch) -> TickChunk:
@@ -104,14 +77,6 @@ def _chunk(batch: pa.RecordBatch) -> TickChunk:
     }
     ts_us = batch.column("ts").cast(pa.int64()).to_numpy(zero_copy_only=False)
     return TickChunk(ts_us, bid_null=_nulls(batch.column("bid")), ask_null=_nulls(batch.column("ask")), **plain)
-
-
-def _array(values: Any, kind: pa.DataType, null: Bools | None = None) -> pa.Array:
-    rows = len(values)
-    validity = None
-    if null is not None and null[:rows].any():
-        validity = pa.py_buffer(np.packbits(~null[:rows], bitorder="little"))
-    return pa.Array.from_buffers(kind, rows, [validity, pa.py_buffer(values)])
 
 
 def _nulls(column: pa.Array) -> Bools | None:

@@ -32,7 +32,6 @@ from ..lake import (
     StatCache,
 )
 from ..lake.contracts import TICKS
-from ..lake.stream import ROW_GROUP_ROWS
 from ..sessions import Session, TradingCalendar
 from .archive import ScidSource, SierraArchive
 from .checks import CHECKS, REJECTED_FRAC_MAX, check_ticks
@@ -45,8 +44,10 @@ from .guard import bar_storage, guard_day, legacy_dates, no_price_scale, referen
 from .index import ScidIndex
 from .islands import Island, find_islands, without
 from .prices import PriceRule
+from .row_group import RowGroup
 from .scan import ISLAND_RECORDS
 from .scid import BLOCK_RECORDS
+from .spans import Span, hash_key, read_blocks, undamaged
 from .tables import BatchMaker, reject_batch, stored_chunks
 
 _SOURCE_FACTS = (
@@ -61,15 +62,6 @@ _SOURCE_FACTS = (
 _MISSING = {"E210": Outcome.MISSING, "E211": Outcome.UNAVAIL}
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """Half-open record range; damaged ones hold records that cannot be placed in time."""
-
-    first: int
-    stop: int
-    damaged: bool
-
-
 @dataclass(frozen=True)
 class _DaySource:
     """Where the bytes of a planned day are."""
@@ -78,28 +70,22 @@ class _DaySource:
     index: ScidIndex
     contract: Contract
     rule: PriceRule
-    spans: tuple[_Span, ...]
+    spans: tuple[Span, ...]
     stray_records: int
     zero_tail: int
     latest: int
 
     @property
     def ranges(self) -> list[tuple[int, int]]:
-        return [(span.first, span.stop) for span in self.spans if not span.damaged]
+        return undamaged(self.spans)
 
-    def blocks(self, buffer: Records, room: Callable[[], int]) -> Iterator[tuple[_Span, int, Records]]:
+    def blocks(self, buffer: Records, room: Callable[[], int]) -> Iterator[tuple[Span, int, Records]]:
         """Yield span, index and records block by block in one reused buffer; ``room`` says how many records a block may have."""
-        for span in self.spans:
-            at = span.first
-            while at < span.stop:
-                block = buffer[: min(len(buffer), span.stop - at, room())]
-                self.index.file.read_into(block, at)
-                yield span, at, block
-                at += len(block)
+        return read_blocks(self.index.file, self.spans, buffer, room)
 
     @property
     def hash_key(self) -> str:
-        return f"{self.source.path}|" + ",".join(f"{span.first}-{span.stop}" for span in self.spans)
+        return hash_key(self.source.path, self.spans)
 
 
 class TicksBuilder:
@@ -139,7 +125,7 @@ class TicksBuilder:
         self._calendar = calendar
         self._clock = clock
         self._stat_cache = stat_cache
-        self._owned: tuple[ScidIndex, dict[date, list[_Span]], tuple[Island, ...]] | None = None
+        self._owned: tuple[ScidIndex, dict[date, list[Span]], tuple[Island, ...]] | None = None
 
     @property
     def contract(self) -> DatasetContract:
@@ -250,7 +236,12 @@ class TicksBuilder:
             reference=reference_price(file.path, sample, day.rule),
         )
         counter = FactCounter(session, day.rule, f"tp sierra inspect {file.path}")
-        output = _Output(writer, counter, BatchMaker(day.contract.symbol))
+        output = RowGroup(
+            writer,
+            TickColumns.empty,
+            lambda columns: counter.add(chunk_of(columns)),
+            BatchMaker(day.contract.symbol).batch,
+        )
         hasher = hashlib.sha256()
         for span, at, block in day.blocks(np.empty(BLOCK_RECORDS, RECORD), output.room):
             hasher.update(as_bytes(block).data)
@@ -309,9 +300,9 @@ class TicksBuilder:
         islands = tuple(island for island in islands if island.holds_at(now))
         ranges = without(index.ranges(us_of(session.window_start), us_of(session.window_end)), islands)
         own = [
-            _Span(island.first, island.stop, damaged=True) for island in islands if island.owner == session.trade_date
+            Span(island.first, island.stop, damaged=True) for island in islands if island.owner == session.trade_date
         ]
-        spans = [*(_Span(a, b, damaged=False) for a, b in ranges), *damaged.get(session.trade_date, []), *own]
+        spans = [*(Span(a, b, damaged=False) for a, b in ranges), *damaged.get(session.trade_date, []), *own]
         zero_tail = 0
         if index.zero_tail and session.is_final(now) and _is_last(index, ranges, session, islands):
             zero_tail = index.zero_tail
@@ -334,18 +325,17 @@ class TicksBuilder:
         later = index.ranges(us_of(session.window_end), us_of(now))
         return sum(stop - first for first, stop in later) > ISLAND_RECORDS
 
-    def _damage(self, index: ScidIndex) -> tuple[dict[date, list[_Span]], tuple[Island, ...]]:
+    def _damage(self, index: ScidIndex) -> tuple[dict[date, list[Span]], tuple[Island, ...]]:
         if self._owned is None or self._owned[0] is not index:
-            found: dict[date, list[_Span]] = {}
+            found: dict[date, list[Span]] = {}
             for run in index.bad_runs:
                 for day in owners(run, self._calendar):
-                    found.setdefault(day, []).append(_Span(run.first, run.stop, damaged=True))
+                    found.setdefault(day, []).append(Span(run.first, run.stop, damaged=True))
             self._owned = (index, found, find_islands(index, self._calendar))
         return self._owned[1], self._owned[2]
 
     def _rule(self, price_scale: float) -> PriceRule:
-        instrument = self._instrument
-        return PriceRule.of(instrument, price_scale)
+        return PriceRule.of(self._instrument, price_scale)
 
     def _remember(self, day: _DaySource, digest: str) -> None:
         if self._stat_cache is not None:
@@ -390,29 +380,6 @@ class TicksBuilder:
             "credible",
             f"tp sierra inspect {source.path}",
         )
-
-
-class _Output:
-    """The row group being filled and where it goes when it is full."""
-
-    def __init__(self, writer: PartitionWriter, counter: FactCounter, batches: BatchMaker) -> None:
-        self._writer = writer
-        self._counter = counter
-        self._batches = batches
-        self._rows = 0
-        self.columns = TickColumns.empty(ROW_GROUP_ROWS)
-
-    def room(self) -> int:
-        return self.columns.capacity - self.columns.rows
-
-    def flush(self) -> None:
-        if self.columns.rows == 0:
-            return
-        self._counter.add(chunk_of(self.columns))
-        self._writer.append(self._batches.batch(self.columns, self._rows))
-        self._rows += self.columns.rows
-        # The writer keeps batches by reference until they are validated: the next group gets memory of its own.
-        self.columns = TickColumns.empty(ROW_GROUP_ROWS)
 
 
 def _decided(session: Session, outcome: Outcome, error: SourceError) -> DayPlan:

@@ -32,13 +32,13 @@ from ...lake import (
     StatCache,
 )
 from ...lake.contracts import DEPTH_EVENTS
-from ...lake.stream import ROW_GROUP_ROWS
 from ...sessions import Session, TradingCalendar
 from ..checks import REJECTED_FRAC_MAX
 from ..format import as_bytes, latest_dt
 from ..guard import no_price_scale
 from ..prices import PriceRule
 from ..record_file import BLOCK_RECORDS
+from ..row_group import RowGroup
 from ..scan import ISLAND_RECORDS
 from .archive import FOLDER, DepthArchive, DepthFileSource
 from .checks import CHECKS, check_depth
@@ -228,7 +228,12 @@ class DepthEventsBuilder:
         guard_files(day.slices, self._instrument, day.rule)
         decoder = DepthDecoder(day.rule, day.latest)
         counter = DepthFactCounter(plan.session)
-        output = _Output(writer, counter, BatchMaker(day.contract.symbol))
+        output = RowGroup(
+            writer,
+            DepthColumns.empty,
+            lambda columns: counter.add(chunk_of(columns)),
+            BatchMaker(day.contract.symbol).batch,
+        )
         buffer = np.empty(BLOCK_RECORDS, RECORD)
         sources = []
         for one in day.slices:
@@ -292,8 +297,7 @@ class DepthEventsBuilder:
         slices = tuple(
             slice_of(source, self._archive.index(source, now), session, self._calendar, now) for source in sources
         )
-        instrument = self._instrument
-        rule = PriceRule.of(instrument, scale)
+        rule = PriceRule.of(self._instrument, scale)
         return _DaySource(slices, tuple(missing), contract, rule, latest_dt(now))
 
     def _refuse_fragment(self, session: Session, missing_files: Sequence[str]) -> None:
@@ -367,29 +371,6 @@ class DepthEventsBuilder:
             "Sierra Chart or a copy replaced the content in place; nothing was stored, an older partition is intact",
             self._again(session),
         )
-
-
-class _Output:
-    """The row group being filled and where it goes when it is full."""
-
-    def __init__(self, writer: PartitionWriter, counter: DepthFactCounter, batches: BatchMaker) -> None:
-        self._writer = writer
-        self._counter = counter
-        self._batches = batches
-        self._rows = 0
-        self.columns = DepthColumns.empty(ROW_GROUP_ROWS)
-
-    def room(self) -> int:
-        return self.columns.capacity - self.columns.rows
-
-    def flush(self) -> None:
-        if self.columns.rows == 0:
-            return
-        self._counter.add(chunk_of(self.columns))
-        self._writer.append(self._batches.batch(self.columns, self._rows))
-        self._rows += self.columns.rows
-        # The writer keeps batches by reference until they are validated: the next group gets memory of its own.
-        self.columns = DepthColumns.empty(ROW_GROUP_ROWS)
 
 
 def _decided(session: Session, outcome: Outcome, error: SourceError) -> DayPlan:

@@ -18,6 +18,7 @@ from ..damage import covered_date, owners
 from ..format import Records
 from ..index import ScidIndex
 from ..scan import BadRun
+from ..spans import Span, hash_key, read_blocks, undamaged
 from .archive import DepthFileSource
 
 # The first snapshot of a file may carry the time of the last update before midnight. Sessions begin and end at least an hour away from
@@ -25,15 +26,6 @@ from .archive import DepthFileSource
 FILE_DAY_SLACK = timedelta(minutes=5)
 
 _BEGINNING, _END = -(2**62), 2**62
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Half-open record range; damaged ones hold records that are in no book."""
-
-    first: int
-    stop: int
-    damaged: bool
 
 
 @dataclass(frozen=True)
@@ -61,22 +53,16 @@ class FileSlice:
     @property
     def ranges(self) -> list[tuple[int, int]]:
         """Return the record ranges that are not damaged."""
-        return [(span.first, span.stop) for span in self.spans if not span.damaged]
+        return undamaged(self.spans)
 
     def blocks(self, buffer: Records, room: Callable[[], int]) -> Iterator[tuple[Span, int, Records]]:
         """Yield span, index and records block by block in one reused buffer; ``room`` says how many records a block may have."""
-        for span in self.spans:
-            at = span.first
-            while at < span.stop:
-                block = buffer[: min(len(buffer), span.stop - at, room())]
-                self.index.file.read_into(block, at)
-                yield span, at, block
-                at += len(block)
+        return read_blocks(self.index.file, self.spans, buffer, room)
 
     @property
     def hash_key(self) -> str:
         """Return the name of these bytes in a cache of hashes."""
-        return f"{self.source.path}|" + ",".join(f"{span.first}-{span.stop}" for span in self.spans)
+        return hash_key(self.source.path, self.spans)
 
 
 def touched_dates(session: Session) -> list[date]:
