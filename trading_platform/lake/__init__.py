@@ -25,7 +25,7 @@ from .building import (
     fingerprint_of,
 )
 from .contract import ColumnDoc, DatasetContract
-from .contracts import BARS_1M, BARS_1S, CONTRACTS, TICK_REJECTS, TICKS
+from .contracts import BARS_1M, BARS_1S, CONTRACTS, L2, L2_METRICS, L2_REJECTS, TICK_REJECTS, TICKS
 from .footer import Footer, FooterFields
 from .local import Lake, LocalLake
 from .reader import Missing
@@ -60,6 +60,9 @@ __all__ = [
     "BARS_1M",
     "BARS_1S",
     "CONTRACTS",
+    "L2",
+    "L2_METRICS",
+    "L2_REJECTS",
     "TICKS",
     "TICK_REJECTS",
     "BuildReport",
