@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from . import current_range, locate_day, orchestration, scid_to_parquet, ticks_to_bars
+from . import current_range, locate_day, mbp10, orchestration, scid_to_parquet, ticks_to_bars
 from .measure import Settings, touch_memory
 from .report import Report, Result, as_markdown
 
 BENCHMARKS: Mapping[str, Callable[[Settings], Result]] = {
-    module.NAME: module.run for module in (scid_to_parquet, locate_day, current_range, ticks_to_bars, orchestration)
+    module.NAME: module.run for module in (scid_to_parquet, locate_day, current_range, ticks_to_bars, mbp10, orchestration)
 }
 
 

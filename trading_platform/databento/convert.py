@@ -78,10 +78,6 @@ def convert(
     columns = L2Columns.empty(ROW_GROUP_ROWS)
     sent = 0
     for _, records in file.blocks(np.empty(BLOCK_RECORDS, RECORD)):
-        verifier.add(records)
-        disorder = verifier.order_error()
-        if disorder is not None:
-            raise disorder
         at = 0
         while at < len(records):
             # A block is cut where a row group ends.
@@ -89,7 +85,14 @@ def convert(
             at += len(part)
             before = columns.rows
             rejects = decoder.decode(part, columns)
-            facts.add_books(columns, before)
+            if columns.rows == before + len(part):
+                verifier.add_rows(columns.ts_recv[before : columns.rows], selection.instrument_id)
+            else:
+                verifier.add(part)
+            disorder = verifier.order_error()
+            if disorder is not None:
+                raise disorder
+            facts.add_books(columns, before, ordered=decoder.ordered)
             if rejects is not None:
                 writer.reject(reject_batch(rejects))
             if columns.rows == columns.capacity:

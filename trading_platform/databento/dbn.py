@@ -246,7 +246,7 @@ class DbnFile:
                 "E301",
                 f"{self.name} has DBN version {version}, expected 1 to {LATEST_VERSION}",
                 "the vendor has moved on: records may have another layout; nothing was stored",
-            "tp config",
+                "tp config",
             )
         if version == 0 or length > METADATA_SIZE_MAX:
             raise self._no_dbn(f"version {version}, {length} bytes of metadata")

@@ -86,7 +86,7 @@ class L2Columns:
         price: float64, NaN where undefined.
         books: per level float64[2, capacity], bid and ask price; NaN where the level is not there.
         amounts: per level uint32[4, capacity]: bid size, ask size, bid orders, ask orders.
-        undefined: prices that have gaps by 2 * level + side (0 bid, 1 ask), the event's price being ``EVENT_PRICE``; True where there is one.
+        undefined: True at the gaps of those prices that have any, by 2 * level + side (0 bid, 1 ask); the event's is ``EVENT_PRICE``.
         rows: filled rows.
     """
 
@@ -155,6 +155,7 @@ class L2Decoder:
         other_day_records: records of the instrument outside the window so far; they belong to other partitions.
         other_instrument_records: records of other instruments so far.
         rejected: rejects so far by reason code.
+        ordered: True if in the last block every book had ten levels on each side, best first.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -162,6 +163,7 @@ class L2Decoder:
         self.other_day_records = 0
         self.other_instrument_records = 0
         self.rejected: dict[str, int] = {}
+        self.ordered = False
         self._selection = selection
         self._known_action = _known(ACTIONS)
         self._known_side = _known(SIDES)
@@ -230,6 +232,9 @@ class L2Decoder:
         np.copyto(nanos[:EVENT_PRICE].reshape(LEVELS, 2, count), words[:, :, :2].transpose(1, 2, 0))
         np.copyto(nanos[EVENT_PRICE], records["price"])
         undefined = nanos.max() >= EXACT_BELOW or nanos.min() <= -EXACT_BELOW
+        bids, asks = nanos[0:EVENT_PRICE:2], nanos[1:EVENT_PRICE:2]
+        # Here the whole block is at hand in the cache: two comparisons instead of eighteen later.
+        self.ordered = bool((bids[1:] < bids[:-1]).all() and (asks[1:] > asks[:-1]).all())
         for level in range(LEVELS):
             np.divide(nanos[2 * level : 2 * level + 2], float(PRICE_SCALE), out=out.books[level][:, here])
             np.copyto(out.amounts[level][:, here], halves[:, level, 4:].T)

@@ -73,12 +73,18 @@ class L2Facts:
         self._sequence_decreases = 0
         self._sequence_step_max = 0
 
-    def add_books(self, columns: L2Columns, first: int = 0) -> None:
-        """Judge the books of the rows from ``first`` on: block by block, while they are in the cache."""
+    def add_books(self, columns: L2Columns, first: int = 0, *, ordered: bool = False) -> None:
+        """Judge the books of the rows from ``first`` on: block by block, while they are in the cache.
+
+        Args:
+            columns: rows.
+            first: where to begin.
+            ordered: True if it is known that the levels of all these rows are in order.
+        """
         here = slice(first, columns.rows)
         if self._hours is not None and first < columns.rows:
             last = columns.flags[here] >= FLAG_LAST
-            self._judge([book[:, here] for book in columns.books], columns.ts_recv[here], last)
+            self._judge([book[:, here] for book in columns.books], columns.ts_recv[here], last, ordered=ordered)
 
     def add(self, columns: L2Columns) -> None:
         """Add everything but the books of all rows: once per row group, since calls cost more than rows."""
@@ -164,7 +170,7 @@ class L2Facts:
         known_range = self._price_nanos or (int(levels[0]), int(levels[-1]))
         self._price_nanos = (min(known_range[0], int(levels[0])), max(known_range[1], int(levels[-1])))
 
-    def _judge(self, books: list[Float64s], received: Int64s, last: Bools) -> None:
+    def _judge(self, books: list[Float64s], received: Int64s, last: Bools, *, ordered: bool) -> None:
         judged = last & self._in_continuous_trading(received)
         if not judged.any():
             return
@@ -179,6 +185,8 @@ class L2Facts:
         if np.count_nonzero(uncrossed & judged) < np.count_nonzero(judged):
             self._books["crossed_rows"] += int(np.count_nonzero(judged & (bid > ask)))
             self._books["locked_rows"] += int(np.count_nonzero(judged & (bid == ask)))
+        if ordered:
+            return
         disordered: Bools = np.zeros(len(judged), np.bool_)
         for better, worse in itertools.pairwise(books):
             disordered |= worse[0] >= better[0]

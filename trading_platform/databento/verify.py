@@ -124,18 +124,27 @@ class Verifier:
 
     def add(self, records: Records) -> None:
         """Look at the next block."""
-        received: Int64s = np.ascontiguousarray(records["ts_recv"]).view(np.int64)
+        numbers = records["instrument_id"]
+        first = int(numbers[0])
+        self._ids.update({first} if (numbers == first).all() else np.unique(numbers).tolist())
+        self._add_times(np.ascontiguousarray(records["ts_recv"]).view(np.int64))
+
+    def add_rows(self, received: Int64s, instrument_id: int) -> None:
+        """Look at records of one instrument that have been decoded already: their times lie side by side.
+
+        Args:
+            received: ts_recv, epoch nanoseconds UTC.
+            instrument_id: of all of them.
+        """
+        self._ids.add(instrument_id)
+        self._add_times(received)
+
+    def _add_times(self, received: Int64s) -> None:
         self._look_at_order(received)
         low, high = int(received.min()), int(received.max())
         self._range = (low, high) if self._range is None else (min(low, self._range[0]), max(high, self._range[1]))
         self._look_at_window(received, low, high)
-        numbers = records["instrument_id"]
-        first = int(numbers[0])
-        if (numbers == first).all():
-            self._ids.add(first)
-        else:
-            self._ids.update(np.unique(numbers).tolist())
-        self.records += len(records)
+        self.records += len(received)
 
     def report(self) -> DbnReport:
         """Return what was found, after the last block."""

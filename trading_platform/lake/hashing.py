@@ -115,9 +115,10 @@ class _RunLength:
         if len(array.dictionary) == 1 and array.null_count == 0:
             self._add(array.dictionary[0].as_py(), len(array))
             return
-        codes = pc.fill_null(array.indices, -1).to_numpy(zero_copy_only=False)
-        starts = np.concatenate(([0], np.flatnonzero(np.diff(codes)) + 1))
-        lengths = np.diff(np.concatenate((starts, [len(codes)])))
+        indices = pc.fill_null(array.indices, -1) if array.null_count else array.indices
+        codes = indices.to_numpy(zero_copy_only=False)
+        starts = np.concatenate(([0], np.flatnonzero(codes[1:] != codes[:-1]) + 1))
+        lengths = np.diff(starts, append=len(codes))
         words = array.dictionary.to_pylist()
         distinct = len(set(words)) == len(words)
         if distinct and codes.min() >= 0 and len({len(word.encode()) for word in words}) == 1:

@@ -271,14 +271,20 @@ def _as_frame(table: pa.Table) -> pl.DataFrame:
     A dictionary column of one value, such as the contract of a day, is repeated instead of converted: that would take longer than all
     other columns together.
     """
-    columns = []
-    for field, column in zip(table.schema, table.columns, strict=True):
-        if pa.types.is_dictionary(field.type) and column.null_count == 0 and _words(column) == 1:
+    plain = [field.name for field in table.schema if not pa.types.is_dictionary(field.type)]
+    # All at once: column by column, seventy of them cost 15 ms a block in calls alone.
+    frame = pl.DataFrame(pl.from_arrow(table.select(plain), rechunk=False))
+    columns = {column.name: column for column in frame.get_columns()}
+    for field in table.schema:
+        if not pa.types.is_dictionary(field.type):
+            continue
+        column = table.column(field.name)
+        if column.null_count == 0 and _words(column) == 1:
             value = pl.Series(field.name, pl.from_arrow(column.chunk(0).slice(0, 1)))
-            columns.append(value.new_from_index(0, len(column)))
+            columns[field.name] = value.new_from_index(0, len(column))
         else:
-            columns.append(pl.Series(field.name, pl.from_arrow(column, rechunk=False)))
-    return pl.DataFrame(columns)
+            columns[field.name] = pl.Series(field.name, pl.from_arrow(column, rechunk=False))
+    return pl.DataFrame([columns[name] for name in table.schema.names])
 
 
 def _words(column: pa.ChunkedArray) -> int:
