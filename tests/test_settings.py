@@ -158,3 +158,18 @@ def test_u6_an_empty_variable_counts_as_not_set(tmp_path: Path, monkeypatch: pyt
 def test_u5_next_commands_survive_a_shell() -> None:
     assert command("tp", "backfill", "MNQ/*", "--day", date(2025, 3, 14)) == "tp backfill 'MNQ/*' --day 2025-03-14"
     assert command("tp", "init", "--home", Path("/my home")) == "tp init --home '/my home'"
+
+
+def test_u6_the_key_of_the_vendor_is_read_under_its_own_name_only_and_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABENTO_API_KEY", raising=False)
+    monkeypatch.setenv("TP_DATABENTO_API_KEY", "db-misspelt")
+    assert load_settings().databento_api_key is None
+    assert unknown_settings() == ("TP_DATABENTO_API_KEY",)
+    (tmp_path / ".env").write_text("DATABENTO_API_KEY=db-of-the-file\n")
+    key = load_settings().databento_api_key
+    assert key is not None
+    assert key.get_secret_value() == "db-of-the-file"
+    assert "db-of" not in repr(load_settings()) + str(load_settings())
+    assert load_settings(databento_api_key="db-given").databento_api_key != key

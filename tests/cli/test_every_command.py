@@ -49,6 +49,7 @@ def test_u2_the_documented_commands_exist() -> None:
         "instruments activate",
         "instruments set",
         "runs",
+        "simulate databento",
     }
 
 

@@ -77,7 +77,7 @@ class BatchDownload:
             verify(path)
         except VendorError as error:
             moved = self._day.quarantine(path)
-            self._forget_job()
+            self._give_up(job_id)
             raise VendorError(
                 "E338",
                 f"the file of batch job {job_id} failed its verification: {error.what}",
@@ -88,7 +88,7 @@ class BatchDownload:
 
     def finish(self) -> None:
         """Forget the job after its file has its place."""
-        self._forget_job()
+        self._day.job_path.unlink(missing_ok=True)
 
     def _known_job(self) -> str | None:
         try:
@@ -101,8 +101,9 @@ class BatchDownload:
 
     def _lost_job(self) -> str | None:
         """Find an order whose answer never arrived, or whose number was not written down any more."""
+        useless = self._useless_jobs()
         for order in self._open_orders:
-            if order.job_id is not None:
+            if order.job_id is not None and order.job_id not in useless:
                 self._keep_job(order.job_id)
                 return order.job_id
         if not self._open_orders:
@@ -110,8 +111,8 @@ class BatchDownload:
         since = min(order.at for order in self._open_orders) - _CLOCK_SKEW
         jobs = self._client.call("list of batch jobs", lambda: self._list_jobs(since))
         for job in jobs:
-            if self._is_ours(job):
-                job_id = str(job["id"])
+            job_id = str(job["id"])
+            if self._is_ours(job) and job_id not in useless:
                 self._keep_job(job_id)
                 return job_id
         return None
@@ -119,7 +120,7 @@ class BatchDownload:
     def _list_jobs(self, since: datetime) -> list[dict[str, Any]]:
         jobs = self._client.library.batch.list_jobs(states=_JOB_STATES.split(",")[1:], since=since.isoformat())
         if not isinstance(jobs, list):
-            raise ValueError("Expected a list of jobs, was something else")  # noqa: TRY004 - classified as a bad answer
+            raise ValueError("Expected a list of jobs, was something else")
         return jobs
 
     def _is_ours(self, job: dict[str, Any]) -> bool:
@@ -163,8 +164,7 @@ class BatchDownload:
 
         self._before(1)
         try:
-            # Never again by itself: an order whose answer was lost may have been billed.
-            job_id = self._client.call(f"batch order of {query.symbol}", order, once=True)
+            job_id = self._client.call(f"batch order of {query.symbol}", order, again=was_not_taken)
         except VendorError:
             self._after(Attempt(1, failure, 0), None)
             raise
@@ -180,7 +180,7 @@ class BatchDownload:
             if state == "done":
                 return
             if state not in _JOB_STATES.split(","):
-                self._forget_job()
+                self._give_up(job_id)
                 raise VendorError(
                     "E360",
                     f"batch job {job_id} is {state}",
@@ -207,7 +207,7 @@ class BatchDownload:
                 "one order is one window of one symbol; nothing was stored, the job stays at the vendor",
                 self._plan(),
             )
-        (name, sha256), = files
+        ((name, sha256),) = files
         folder = self._day.folder / ".batch"
         # The library resumes a file of that name, so an interrupted download goes on where it was.
         path = folder / job_id / name
@@ -231,14 +231,26 @@ class BatchDownload:
         return part
 
     def _keep_job(self, job_id: str) -> None:
-        write_json(self._day.job_path, {"job_id": job_id, "query": self._day.query.fingerprint})
+        write_json(self._day.job_path, {"job_id": job_id, "useless": self._useless_jobs()})
 
-    def _forget_job(self) -> None:
-        self._day.job_path.unlink(missing_ok=True)
+    def _give_up(self, job_id: str) -> None:
+        """Remember that a job is of no use any more, so that it is not found again in ledger or list."""
+        write_json(self._day.job_path, {"useless": [*self._useless_jobs(), job_id]})
+
+    def _useless_jobs(self) -> list[str]:
+        try:
+            return [str(job_id) for job_id in json.loads(self._day.job_path.read_text(encoding="utf-8"))["useless"]]
+        except (OSError, ValueError, LookupError, TypeError):
+            return []
 
     def _plan(self) -> str:
         day = self._day.trade_date.isoformat()
         return command("tp", "l2", "plan", "--symbols", self._day.query.symbol, "--from", day, "--to", day)
+
+
+def was_not_taken(failure: Failure) -> bool:
+    """Tell whether an order certainly was not taken; after a lost answer or an error of the server it may have been."""
+    return failure.never_arrived or (failure.status is not None and failure.status < 500)
 
 
 def _data_files(listed: Any) -> list[tuple[str, str]]:

@@ -262,13 +262,15 @@ class DataBentoClient:
         self.call(f"data of {query.symbol}", attempt)
         return Received(path, tuple(dict.fromkeys(warned)), count)
 
-    def call(self, what: str, function: Callable[[], T], *, once: bool = False) -> T:
+    def call(
+        self, what: str, function: Callable[[], T], *, again: Callable[[Failure], bool] = lambda _failure: True
+    ) -> T:
         """Call the library, again where that makes sense, and translate what it raises.
 
         Args:
             what: the call and its subject, for messages.
             function: makes the call.
-            once: never try again.
+            again: says of a passing failure whether this call may be repeated.
 
         Raises:
             VendorError: E332 to E339, E343; E337 if the breaker is open.
@@ -280,7 +282,7 @@ class DataBentoClient:
 
         def may_retry(error: Exception) -> bool | float:
             failure = self.classified(error)
-            if once or failure is None or not failure.may_be_tried_again:
+            if failure is None or not failure.may_be_tried_again or not again(failure):
                 return False
             return self._wait_s(failure, attempts)
 
@@ -323,6 +325,7 @@ class DataBentoClient:
                 )
 
     def _open(self) -> Any:
+        _log_retries_ourselves()
         settings = self.settings
         if not settings.databento_enabled:
             raise VendorError(
@@ -360,7 +363,8 @@ class DataBentoClient:
                 "tp config",
             ) from None
         for group in (library.metadata, library.symbology, library.timeseries, library.batch):
-            group.TIMEOUT = settings.databento_timeout_s
+            # Set per object, so that nobody else's calls change.
+            group.TIMEOUT = settings.databento_timeout_s  # type: ignore[assignment]  # fractions of a second are fine
         return library
 
     def classified(self, error: BaseException) -> Failure | None:
@@ -373,7 +377,8 @@ class DataBentoClient:
         if failure.retry_after_s is not None:
             return failure.retry_after_s
         settings = self.settings
-        ceiling_ms: float = min(settings.databento_retry_cap_ms, settings.databento_retry_base_ms * 2 ** (attempts - 1))
+        doubled_ms = settings.databento_retry_base_ms * 2.0 ** (attempts - 1)
+        ceiling_ms = min(settings.databento_retry_cap_ms, doubled_ms)
         return self._uniform(0.0, ceiling_ms / 1_000)
 
     def _require_not_stopped(self) -> None:
@@ -443,6 +448,21 @@ def _size(path: Path) -> int:
     with contextlib.suppress(OSError):
         return path.stat().st_size
     return 0
+
+
+def _log_retries_ourselves() -> None:
+    """Keep the retries off standard output, where structlog writes unless it was told otherwise and ``--json`` belongs."""
+    import stamina.instrumentation
+    import structlog
+
+    def note(details: stamina.instrumentation.RetryDetails) -> None:
+        if structlog.is_configured():
+            cause = type(details.caused_by).__name__
+            structlog.get_logger().warning(
+                "vendor_retry", attempt=details.retry_num, wait_s=details.wait_for, cause=cause
+            )
+
+    stamina.instrumentation.set_on_retry_hooks([note])
 
 
 def _verified(path: Path, verify: Callable[[Path], object]) -> None:

@@ -86,7 +86,7 @@ class Failure:
         return self.kind is FailureKind.PASSING and (self.retry_after_s or 0.0) <= RETRY_AFTER_LIMIT_S
 
 
-def classify(error: BaseException, secret: str, now: datetime) -> Failure | None:
+def classify(error: BaseException, secret: str, now: datetime) -> Failure | None:  # noqa: PLR0911 - a table
     """Return what an exception means; None for one that is none of the vendor's and none of the disk's.
 
     Args:
@@ -153,7 +153,9 @@ def _http(status: int, detail: str, request_id: str | None, retry_after: str | N
     return Failure(kind, detail, status, request_id, _seconds(retry_after, now))
 
 
-def numbered(failure: Failure, what: str, *, attempts: int, was_usable: bool) -> VendorError:
+def numbered(  # noqa: PLR0911 - a table
+    failure: Failure, what: str, *, attempts: int, was_usable: bool
+) -> VendorError:
     """Return the numbered error for a failure that is final.
 
     Args:

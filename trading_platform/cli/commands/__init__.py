@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from . import backfill, config, demo, export, home, imports, instruments, rolls, runs, sierra, sql, ui
+from . import backfill, config, demo, export, home, imports, instruments, rolls, runs, sierra, simulate, sql, ui
 
 
 def register(app: typer.Typer) -> None:
     """Add every command to the application, in the order in which a newcomer needs them."""
-    for family in (demo, home, config, instruments, rolls, sierra, imports, backfill, sql, export, runs, ui):
+    for family in (demo, home, config, instruments, rolls, sierra, imports, backfill, sql, export, runs, ui, simulate):
         family.register(app)

@@ -12,7 +12,16 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from ...errors import ConfigurationError
-from ...settings import HOME_FOLDER, LEGACY_NAMES, PREFIX, Home, Settings, find_home, load_settings, unknown_settings
+from ...settings import (
+    HOME_FOLDER,
+    LEGACY_NAMES,
+    Home,
+    Settings,
+    find_home,
+    load_settings,
+    unknown_settings,
+    variable_of,
+)
 from .. import console
 from ..options import JsonOption
 
@@ -91,7 +100,7 @@ def _rows(dotenv: Mapping[str, str], home: Home | None) -> list[_Row]:
             derived["sierra_dir"] = (str(home.sierra_dir), "home (tp init --sierra-dir)")
     rows: list[_Row] = []
     for name, field in Settings.model_fields.items():
-        variable = PREFIX + name.upper()
+        variable = variable_of(name)
         value: str | None
         if variable in environment:
             value, source = environment[variable], "environment"
