@@ -133,7 +133,7 @@ class RawStore:
         open_orders = [
             call
             for call in ([] if force else self.ledger.calls())
-            if call.query == request.query.fingerprint and call.mode == "batch" and call.cost_usd > 0
+            if call.query == request.query.fingerprint and call.mode == "batch" and _may_exist(call)
         ]
         batch = BatchDownload(self.client, day, open_orders=open_orders, before=book.before, after=book.after)
         received, job_id = batch.run(verify)
@@ -196,6 +196,11 @@ class _Book:
 
     def _may_be_billed(self, failure: Failure) -> bool:
         return failure.may_be_billed if self._mode == "stream" else not was_not_taken(failure)
+
+
+def _may_exist(call: PaidCall) -> bool:
+    """Tell whether the vendor may know an order; under a flat rate the cost of every order is 0."""
+    return call.outcome != "failed" or call.cost_usd > 0
 
 
 def _bought(request: DayRequest, path: Path, warnings: tuple[str, ...], details: dict[str, object]) -> Bought:
