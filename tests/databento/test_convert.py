@@ -15,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.databento.digest import nanos, stored_columns, vendor_columns
+from trading_platform.databento.checks import check_l2
 from trading_platform.databento.convert import Conversion, ns_of, regular_hours_ns, trading_hours
 from trading_platform.databento.decode import L2Columns, L2Decoder, Selection
 from trading_platform.databento.facts import L2Facts
 from trading_platform.databento.format import RECORD, RECORD_HEAD, UNDEF_PRICE
 from trading_platform.databento.tables import BatchMaker
+from trading_platform.databento.verify import Expectation
 from trading_platform.lake import L2, LocalLake
 from trading_platform.sessions import Session
 
@@ -201,3 +203,9 @@ def test_l4_stored_types_are_those_of_the_contract(make_file: Make, records: Any
     assert schema.field("ts_recv").type == pa.timestamp("ns", "UTC")
     assert schema.field("bid_px_09").nullable
     assert not schema.field("bid_sz_09").nullable
+
+
+def test_l5_simulated_day_passes_its_checks(make_file: Make, records: Any, convert_day: ConvertDay) -> None:
+    done, _ = convert_day(make_file(records), expected=Expectation(records=len(records)))
+    results = check_l2(done.facts)
+    assert [result.name for result in results if not result.passed] == []
