@@ -9,8 +9,9 @@ and measured while they are in the cache; a full row group is handed to the lake
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -26,18 +27,34 @@ from .dbn import BLOCK_RECORDS, DbnFile
 from .decode import L2Columns, L2Decoder, Selection
 from .facts import L2Facts, TradingHours, count_facts
 from .format import LEVELS, RECORD, UNDEF_SIZE
+from .preview import L2Preview
 from .tables import BatchMaker, reject_batch
-from .verify import DbnReport, Expectation, Verifier, instrument_on
+from .verify import DbnReport, Expectation, Verifier, instrument_on, other_instrument
 
 _EPOCH_UTC = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 @dataclass(frozen=True)
-class Conversion:
-    """What became of a file.
+class Part:
+    """One file and what of it becomes rows.
 
     Attributes:
-        report: what the file holds, all of it as expected.
+        file: the file.
+        selection: which records become rows. Others are counted: they belong to other partitions.
+        expected: what the file as a whole should hold.
+    """
+
+    file: DbnFile
+    selection: Selection
+    expected: Expectation = field(default_factory=Expectation)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What became of the files of a partition.
+
+    Attributes:
+        reports: what the files hold, all of it as expected.
         facts: measurements of the rows, input of the checks.
         rejected: quarantined records by reason.
         rows: rows of the partition.
@@ -45,12 +62,17 @@ class Conversion:
         other_instrument_records: records of other instruments.
     """
 
-    report: DbnReport
+    reports: tuple[DbnReport, ...]
     facts: Mapping[str, Json]
     rejected: Mapping[str, int]
     rows: int
     other_day_records: int
     other_instrument_records: int
+
+    @property
+    def report(self) -> DbnReport:
+        """Return what the first file holds."""
+        return self.reports[0]
 
 
 def convert(
@@ -61,65 +83,120 @@ def convert(
     expected: Expectation | None = None,
     hours: TradingHours | None = None,
 ) -> Conversion:
-    """Stream the rows of one instrument and window into a partition; never commits.
+    """Stream the rows of one instrument and window of one file into a partition; see :func:`convert_parts`."""
+    return convert_parts([Part(file, selection, expected or Expectation())], writer, hours=hours)
+
+
+def convert_parts(
+    parts: Sequence[Part],
+    writer: PartitionWriter,
+    *,
+    hours: TradingHours | None = None,
+    preview: L2Preview | None = None,
+) -> Conversion:
+    """Stream the rows of one instrument into a partition; never commits.
 
     Args:
-        file: the file.
-        selection: which records become rows. Others are counted: they belong to other partitions.
+        parts: files of the same instrument, their selections one after the other in time. More than one where the vendor cut a session at
+            midnight UTC.
         writer: of an ``l2`` partition; undecipherable records go to its quarantine.
-        expected: what the file as a whole should hold.
         hours: continuous trading, in which books are judged; None judges none.
+        preview: told of every row group.
 
     Raises:
-        VendorError: E303, E304, E310 damage found on the way; E306 to E309, E311 the file is not what was expected.
+        VendorError: E303, E304, E310 damage found on the way; E306 to E309, E311 a file is not what was expected.
     """
-    verifier = Verifier(file, expected or Expectation())
-    decoder, maker, facts = L2Decoder(selection), BatchMaker(selection), L2Facts(hours)
-    columns = L2Columns.empty(ROW_GROUP_ROWS)
-    sent = 0
-    for _, records in file.blocks(np.empty(BLOCK_RECORDS, RECORD)):
-        at = 0
-        while at < len(records):
-            # A block is cut where a row group ends.
-            part = records[at : at + columns.capacity - columns.rows]
-            at += len(part)
-            before = columns.rows
-            rejects = decoder.decode(part, columns)
-            if columns.rows == before + len(part):
-                verifier.add_rows(columns.ts_recv[before : columns.rows], selection.instrument_id)
-            else:
-                verifier.add(part)
-            disorder = verifier.order_error()
-            if disorder is not None:
-                raise disorder
-            facts.add_books(columns, before, ordered=decoder.ordered)
-            if rejects is not None:
-                writer.reject(reject_batch(rejects))
-            if columns.rows == columns.capacity:
-                facts.add(columns)
-                writer.append(maker.batch(columns, sent))
-                sent += columns.rows
-                # Let go of 46 MB before taking as much again.
+    stream = _Stream(writer, parts[0].selection, hours, preview)
+    for part in parts:
+        if part.selection.instrument_id != parts[0].selection.instrument_id:
+            raise other_instrument(part.file, part.selection.instrument_id, parts[0].selection.instrument_id)
+        stream.add(part)
+    return stream.finish([part.expected.records for part in parts])
+
+
+class _Stream:
+    """The row group that is being filled, and everything that sees the rows go by."""
+
+    def __init__(
+        self, writer: PartitionWriter, selection: Selection, hours: TradingHours | None, preview: L2Preview | None
+    ) -> None:
+        self._writer = writer
+        self._maker = BatchMaker(selection)
+        self._facts = L2Facts(hours)
+        self._preview = preview
+        self._columns = L2Columns.empty(ROW_GROUP_ROWS)
+        self._sent = 0
+        self._decoders: list[L2Decoder] = []
+        self._reports: list[DbnReport] = []
+
+    def add(self, part: Part) -> None:
+        """Stream one file."""
+        verifier, decoder = Verifier(part.file, part.expected), L2Decoder(part.selection)
+        # The decoder numbers refused records by the rows before them.
+        decoder.rows = self._rows
+        for _, records in part.file.blocks(np.empty(BLOCK_RECORDS, RECORD)):
+            at = 0
+            while at < len(records):
+                columns = self._columns
+                # A block is cut where a row group ends.
+                block = records[at : at + columns.capacity - columns.rows]
+                at += len(block)
+                before = columns.rows
+                rejects = decoder.decode(block, columns)
+                if columns.rows == before + len(block):
+                    verifier.add_rows(columns.ts_recv[before : columns.rows], part.selection.instrument_id)
+                else:
+                    verifier.add(block)
+                disorder = verifier.order_error()
+                if disorder is not None:
+                    raise disorder
+                self._facts.add_books(columns, before, ordered=decoder.ordered)
+                if rejects is not None:
+                    self._writer.reject(reject_batch(rejects))
                 del columns
-                columns = L2Columns.empty(ROW_GROUP_ROWS)
-    if columns.rows:
-        facts.add(columns)
-        writer.append(maker.batch(columns, sent))
-    report = verifier.report().require()
-    counts = count_facts(report.records, None if expected is None else expected.records)
-    others = {
-        "other_day_records": decoder.other_day_records,
-        "other_instrument_records": decoder.other_instrument_records,
-        "rejected_records": sum(decoder.rejected.values()),
-    }
-    return Conversion(
-        report,
-        {**facts.facts(), **counts, **others},
-        dict(sorted(decoder.rejected.items())),
-        decoder.rows,
-        decoder.other_day_records,
-        decoder.other_instrument_records,
-    )
+                if self._columns.rows == self._columns.capacity:
+                    self._flush()
+        self._reports.append(verifier.report().require())
+        self._decoders.append(decoder)
+
+    def finish(self, expected: Sequence[int | None]) -> Conversion:
+        """Hand over the last rows and return what became of the files."""
+        if self._columns.rows:
+            self._flush()
+        told = [count for count in expected if count is not None]
+        counts = count_facts(
+            sum(report.records for report in self._reports), sum(told) if len(told) == len(expected) else None
+        )
+        rejected: Counter[str] = Counter()
+        for decoder in self._decoders:
+            rejected.update(decoder.rejected)
+        others = {
+            "other_day_records": sum(decoder.other_day_records for decoder in self._decoders),
+            "other_instrument_records": sum(decoder.other_instrument_records for decoder in self._decoders),
+        }
+        return Conversion(
+            tuple(self._reports),
+            {**self._facts.facts(), **counts, **others, "rejected_records": rejected.total()},
+            dict(sorted(rejected.items())),
+            self._rows,
+            **others,
+        )
+
+    @property
+    def _rows(self) -> int:
+        return self._sent + self._columns.rows
+
+    def _flush(self) -> None:
+        columns = self._columns
+        self._facts.add(columns)
+        if self._preview is not None:
+            self._preview.add(columns)
+        self._writer.append(self._maker.batch(columns, self._sent))
+        self._sent += columns.rows
+        # Let go of 46 MB before taking as much again.
+        del columns
+        del self._columns
+        self._columns = L2Columns.empty(ROW_GROUP_ROWS)
 
 
 def select(

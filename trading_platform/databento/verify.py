@@ -295,6 +295,16 @@ def instrument_on(file: DbnFile, symbol: str, trade_date: date) -> int:
     )
 
 
+def other_instrument(file: DbnFile, found: int, expected: int) -> VendorError:
+    """Return the error for a file whose instrument is not that of the file before it."""
+    return VendorError(
+        "E309",
+        f"{file.name} is of instrument {found}, the file before it of {expected}",
+        "parts of one session must be of one instrument; nothing was stored",
+        command(*_NEXT),
+    )
+
+
 def _listed(values: Iterable[object]) -> str:
     shown = [str(value) for value in values]
     return ", ".join(shown[:5]) + (", ..." if len(shown) > 5 else "")
