@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +40,10 @@ LEGACY_NAMES: Mapping[str, str] = {
     "L2_TASK_BACKOFF_BASE_MS": "TP_DATABENTO_RETRY_BASE_MS",
     "L2_TASK_BACKOFF_MAX_MS": "TP_DATABENTO_RETRY_CAP_MS",
     "DATABENTO_ENABLE_BACKFILL": "TP_DATABENTO_ENABLED",
+    "L2_BACKFILL_WINDOW_ET": "TP_L2_WINDOW_ET",
+    "L2_TRADING_WINDOW_ET": "TP_L2_WINDOW_ET",
+    "L2_MAX_WORKERS": "TP_L2_MAX_WORKERS",
+    "L2_BACKFILL_CONCURRENCY": "TP_L2_MAX_WORKERS",
 }
 
 # The one setting without the prefix: the vendor's own library and all its documentation use this name.
@@ -127,6 +132,22 @@ class Settings(BaseSettings):
         default=None, description="JSON file that maps own symbols to symbols, datasets and schemas of the vendor"
     )
 
+    l2_window_et: str | None = Field(
+        default=None,
+        description="Part of the session that level 2 is asked for, New York time, such as 09:30-11:00; an end that is not after the start "
+        "means that it begins the evening before; default: trading hours of shares, the whole trade date of futures",
+    )
+    l2_max_workers: int = Field(
+        default=4, ge=1, le=32, description="Days of level 2 that one backfill asks for and downloads at the same time"
+    )
+
+    @field_validator("l2_window_et")
+    @classmethod
+    def _two_times(cls, window: str | None) -> str | None:
+        if window is not None:
+            hours_et(window)
+        return window
+
     @field_validator("home", "sierra_dir", "symbol_mapping")
     @classmethod
     def _expand_user(cls, path: Path | None) -> Path | None:
@@ -134,6 +155,22 @@ class Settings(BaseSettings):
             return None if path is None else path.expanduser()
         except RuntimeError as error:  # ~name of a user who does not exist
             raise ValueError(str(error)) from error
+
+
+def hours_et(window: str) -> tuple[time, time]:
+    """Read ``09:30-16:00``.
+
+    Raises:
+        ValueError: it is not two times of a day, or both are the same.
+    """
+    start, separator, end = window.strip().partition("-")
+    try:
+        times = time.fromisoformat(start.strip()), time.fromisoformat(end.strip())
+    except ValueError:
+        times = None
+    if not separator or times is None or times[0] == times[1] or any(one.tzinfo for one in times):
+        raise ValueError("expected two different times of a day such as 09:30-16:00")
+    return times
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +221,11 @@ class Home:
     def spend_ledger(self) -> Path:
         """Return the record of what was paid to vendors; outside the cache, which may be deleted."""
         return self.path / "spend.jsonl"
+
+    @property
+    def simulated_spend_ledger(self) -> Path:
+        """Return the same record for a stand-in, whose money is no money."""
+        return self.path / "spend_simulated.jsonl"
 
     @property
     def demo_manifest(self) -> Path:

@@ -19,6 +19,7 @@ from trading_platform.sessions import Session, calendar_for
 from trading_platform.simulation.dbn import DbnSymbol, dbn_metadata, dbn_zstd, mbp10_records
 from trading_platform.simulation.market import SimulatedMarket
 
+from .l2_shop import l2_shop  # noqa: F401 - a fixture
 from .shop import shop  # noqa: F401 - a fixture
 
 TRADE_DATE = date(2025, 9, 3)

@@ -70,6 +70,7 @@ def _layout(home: Home) -> tuple[tuple[Path, str, str], ...]:
             "what was paid to DataBento, line by line",
             "no, the limits per day and month would start anew",
         ),
+        (home.simulated_spend_ledger, "the same for a stand-in, whose money is no money", "yes"),
         (home.lake_dir, "the data: Parquet files and quarantined rows", "no"),
         (
             home.catalog_path,

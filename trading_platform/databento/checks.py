@@ -22,6 +22,7 @@ CHECKS: Mapping[str, str] = {
     "sequence_order": "The venue's message numbers never decrease (warning).",
     "trade_prices": "The volume-weighted price lies between the lowest and the highest trade (error).",
     "vendor_flags": "The vendor marks no receive time and no book as doubtful (warning).",
+    "window_covered": "The raw files cover the wanted trading hours; imported ones may not (warning).",
 }
 
 
@@ -36,7 +37,7 @@ def check_l2(facts: Mapping[str, Json]) -> tuple[CheckResult, ...]:
     """
     if not facts:
         return ()
-    judges = (_records, _rejects, _crossed, _levels, _sequence, _trades, _flags)
+    judges = (_records, _rejects, _crossed, _levels, _sequence, _trades, _flags, _window)
     return tuple(judge(facts) for judge in judges)
 
 
@@ -132,4 +133,15 @@ def _flags(facts: Mapping[str, Json]) -> CheckResult:
         Severity.WARN,
         f"{times} receive times and {books} books marked as doubtful by the vendor, expected 0",
         {"bad_ts_recv_rows": times, "maybe_bad_book_rows": books},
+    )
+
+
+def _window(facts: Mapping[str, Json]) -> CheckResult:
+    uncovered = _count(facts, "uncovered_s")
+    return CheckResult(
+        "window_covered",
+        uncovered == 0,
+        Severity.WARN,
+        f"{uncovered} s of the wanted trading hours are in none of the raw files, expected 0",
+        {"uncovered_s": uncovered},
     )

@@ -29,7 +29,9 @@ from .vendor_warnings import vendor_warnings
 T = TypeVar("T")
 
 BREAKER_LIMIT: Final = 5
-_UNAVAILABLE: Final = frozenset({"E330", "E331", "E332", "E333", "E335", "E337", "E343", "E344", "E350", "E351"})
+_UNAVAILABLE: Final = frozenset(
+    {"E330", "E331", "E332", "E333", "E335", "E337", "E343", "E344", "E350", "E351", "E383", "E384", "E385"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,14 @@ class DayFolder:
             raise self._damaged(f"sha256 is {found[:16]}, expected {sidecar['sha256'][:16]}; moved to {moved}")
         return self._raw_file(sidecar)
 
+    def known(self) -> RawFile | None:
+        """Return what the sidecar says, without reading the file; None if file or sidecar is absent or unreadable. Needs no lock."""
+        try:
+            sidecar = self._read_sidecar()
+        except RefusedError:
+            return None
+        return self._raw_file(sidecar) if self.path.is_file() else None
+
     def salvage(self, verify: Callable[[Path], object]) -> Path | None:
         """Return a complete download that a killed process left, and delete incomplete ones."""
         whole: Path | None = None
@@ -258,6 +266,21 @@ class RawCache:
         day = DayFolder(self.folder_of(query, trade_date), query, trade_date)
         return day.path.exists() and day.sidecar_path.exists()
 
+    def known(self, query: Query, trade_date: date) -> RawFile | None:
+        """Return what the sidecar says of a file, without reading the file; None if one of the two is absent or unreadable."""
+        return DayFolder(self.folder_of(query, trade_date), query, trade_date).known()
+
+    def of_day(self, query: Query, trade_date: date) -> list[RawFile]:
+        """Return all files of an instrument and day whatever their window, without reading them; in order of their start."""
+        folder = self.folder_of(query, trade_date)
+        found = []
+        for sidecar in folder.glob("*.json"):
+            told = _query_of(sidecar)
+            raw = None if told is None else DayFolder(folder, told, trade_date).known()
+            if raw is not None:
+                found.append(raw)
+        return sorted(found, key=lambda raw: (raw.query.start_ns, -raw.query.end_ns, raw.sha256))
+
     @contextmanager
     def locked(self, query: Query, trade_date: date) -> Iterator[DayFolder]:
         """Hold the lock of a day, from the look-up until after the rename.
@@ -281,6 +304,15 @@ class RawCache:
     def files(self) -> Iterable[Path]:
         """Return all raw files, in the order of their paths."""
         return sorted(path for path in self.root.glob(f"*/*/*/*/*{_SUFFIX}") if path.is_file())
+
+
+def _query_of(sidecar: Path) -> Query | None:
+    """Return the query of a sidecar; None for other files and damaged ones."""
+    try:
+        query = Query(**json.loads(sidecar.read_text(encoding="utf-8"))["query"])
+    except (OSError, ValueError, LookupError, TypeError, RefusedError):
+        return None
+    return query if sidecar.stem == query.fingerprint else None
 
 
 def sha256_of(path: Path) -> str:

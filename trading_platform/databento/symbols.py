@@ -35,6 +35,7 @@ DATASET_ALIASES: Final[Mapping[str, str]] = {
 _DATASET = re.compile(r"^[A-Z]{4}\.[A-Z0-9]{2,12}$")
 _CONTINUOUS = re.compile(r"^[A-Z0-9]{1,6}\.[cnv]\.\d{1,2}$")
 _CONTRACT = re.compile(r"^(?P<root>[A-Z0-9]{1,4}?)(?P<month>[FGHJKMNQUVXZ])(?P<year>\d{2})$")
+_RAW_CONTRACT = re.compile(r"^(?P<root>[A-Z0-9]{1,4})(?P<month>[FGHJKMNQUVXZ])\d$")
 _FIELDS = ("symbol", "dataset", "schema")
 
 
@@ -162,6 +163,20 @@ def vendor_symbol(
 def raw_future(contract: Contract) -> str:
     """Return the vendor's name of a contract, with a one-digit year: ``ESZ5``."""
     return f"{contract.root}{contract.month_code}{contract.year % 10}"
+
+
+def future_root(name: str, registry: Registry) -> str | None:
+    """Return the root behind a root, a contract (``ESZ25``, ``ESZ5``) or a continuous symbol (``ES.v.0``); None for anything else."""
+    candidates = [name]
+    if _CONTINUOUS.match(name):
+        candidates.append(name.partition(".")[0])
+    match = _CONTRACT.match(name)
+    if match is not None:
+        candidates.append(match["root"])
+    match = _RAW_CONTRACT.match(name)
+    if match is not None:
+        candidates.append(match["root"])
+    return next((root for root in candidates if _is_future(root, registry)), None)
 
 
 def _named(name: str, trade_date: date, registry: Registry, rolls: RollTable) -> tuple[str, str, str | None]:
