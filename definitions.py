@@ -15,13 +15,15 @@ import dagster as dg
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
-from assets import bars, catalog, checks, keys, ticks  # noqa: E402
+from assets import bars, catalog, checks, keys, l2, ticks  # noqa: E402
 from assets.metadata import column_schema, no_column_schema  # noqa: E402
 from jobs.daily import daily_ingest_job, daily_ingest_schedule  # noqa: E402
 from resources import build_resources  # noqa: E402
 from sensors.dead_runs import dead_runs_sensor  # noqa: E402
 from trading_platform.bars import BarsBuilder  # noqa: E402
+from trading_platform.databento.l2_builder import L2Builder  # noqa: E402
 from trading_platform.instruments import InstrumentKind, load_registry  # noqa: E402
+from trading_platform.l2.metrics_builder import L2MetricsBuilder  # noqa: E402
 from trading_platform.logs import configure_logs  # noqa: E402
 from trading_platform.settings import Home, find_home, load_settings  # noqa: E402
 from trading_platform.sierra import TicksBuilder  # noqa: E402
@@ -30,6 +32,8 @@ _CHECKS: Mapping[str, Mapping[str, str]] = {
     keys.TICKS: TicksBuilder.CHECKS,
     keys.BARS_1S: BarsBuilder.CHECKS,
     keys.BARS_1M: BarsBuilder.CHECKS,
+    keys.L2: L2Builder.CHECKS,
+    keys.L2_METRICS: L2MetricsBuilder.CHECKS,
 }
 
 
@@ -59,12 +63,14 @@ def build_defs(
     for instrument in registry.active:
         if instrument.kind is InstrumentKind.FUTURE:
             dated += [ticks.ticks_asset(instrument, describe), *bars.bar_assets(instrument, describe)]
-    views = catalog.sql_views_asset([asset.key for asset in dated])
+    # What may cost money is no part of the daily ingest: it is made when somebody asks for it.
+    bought = [asset for instrument in registry.active for asset in l2.l2_assets(instrument, describe)]
+    views = catalog.sql_views_asset([asset.key for asset in (*dated, *bought)])
     # Without dated assets there is nothing to ingest, and a job of unpartitioned assets could not be asked for a trade date.
     ingest = daily_ingest_job(dated, views) if dated else None
     return dg.Definitions(
-        assets=[*dated, views],
-        asset_checks=[checks.data_checks(asset, _CHECKS[asset.key.path[1]]) for asset in dated],
+        assets=[*dated, *bought, views],
+        asset_checks=[checks.data_checks(asset, _CHECKS[asset.key.path[1]]) for asset in (*dated, *bought)],
         jobs=[] if ingest is None else [ingest],
         schedules=[] if ingest is None else [daily_ingest_schedule(ingest, registry.active)],
         sensors=[dead_runs_sensor()],

@@ -38,10 +38,16 @@ def test_p1_graph_of_two_futures_and_an_index(defs: dg.Definitions) -> None:
         "ES/ticks": [],
         "ES/bars_1s": ["ES/ticks"],
         "ES/bars_1m": ["ES/ticks"],
+        "ES/l2": [],
+        "ES/l2_metrics": ["ES/l2"],
         "MNQ/ticks": [],
         "MNQ/bars_1s": ["MNQ/ticks"],
         "MNQ/bars_1m": ["MNQ/ticks"],
-        "lake/sql_views": ["ES/bars_1m", "ES/bars_1s", "ES/ticks", "MNQ/bars_1m", "MNQ/bars_1s", "MNQ/ticks"],
+        "MNQ/l2": [],
+        "MNQ/l2_metrics": ["MNQ/l2"],
+        "lake/sql_views": sorted(
+            f"{root}/{name}" for root in ("ES", "MNQ") for name in ("bars_1m", "bars_1s", "l2", "l2_metrics", "ticks")
+        ),
     }
 
 
@@ -56,7 +62,7 @@ def test_p1_every_asset_explains_itself(defs: dg.Definitions) -> None:
         assert all(column.description for column in columns), key
         assert node.owners == ["team:market-data"], key
         assert node.kinds, key
-        assert node.group_name in {"ticks", "bars", "catalog"}, key
+        assert node.group_name in {"ticks", "bars", "l2", "catalog"}, key
         assert node.tags["stage"] == node.group_name, key
         assert node.code_version, key
 
@@ -74,6 +80,7 @@ def test_p9_heavy_assets_share_a_pool(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     pools = {key.to_user_string(): set(graph.get(key).pools or ()) for key in graph.get_all_asset_keys()}
     assert pools.pop("lake/sql_views") == {"duckdb"}
+    assert {pools.pop(f"{root}/l2").pop() for root in ("ES", "MNQ")} == {"databento"}
     assert set(map(frozenset, pools.values())) == {frozenset({"disk_heavy"})}
 
 

@@ -100,6 +100,9 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
     warnings.filterwarnings("ignore", category=dg.PreviewWarning)
     put_repository_on_path()
     with dg.DagsterInstance.get() as instance:
+        from jobs.pools import apply_pool_limits
+
+        apply_pool_limits(instance)
         yield instance
 
 
