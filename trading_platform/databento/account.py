@@ -35,6 +35,7 @@ def open_vendor(
     run_id: str,
     max_usd: float | None = None,
     rebuy: bool = False,
+    owned: bool | None = None,
 ) -> Vendor:
     """Return the vendor of a home; nothing is read or asked before it is needed.
 
@@ -47,8 +48,11 @@ def open_vendor(
         run_id: what counts as one run for the limit per run.
         max_usd: limit of this run; None: that of the settings.
         rebuy: see :class:`Vendor`.
+        owned: work with files that are at hand and never ask anybody: True for synthetic ones, False for real ones. None: ask the gateway.
     """
-    synthetic = is_stand_in(settings.databento_gateway)
+    synthetic = is_stand_in(settings.databento_gateway) if owned is None else owned
+    if owned is not None:
+        settings = settings.model_copy(update={"databento_enabled": False})
     store = RawStore(
         DataBentoClient(settings, clock=clock),
         RawCache(raw_root(home, synthetic=synthetic)),

@@ -206,6 +206,7 @@ def select(
     *,
     raw_symbol: str | None = None,
     window_ns: tuple[int, int] | None = None,
+    on: date | None = None,
 ) -> Selection:
     """Return the selection of one trade date.
 
@@ -215,12 +216,13 @@ def select(
         session: of the trade date.
         raw_symbol: the venue's symbol; default: the requested one, which is right if it was requested as raw symbol.
         window_ns: narrower than the session's window, epoch nanoseconds UTC, half-open.
+        on: date whose mapping counts; default: the trade date.
 
     Raises:
         VendorError: E309 if the file does not say which instrument is meant.
     """
     start, end = window_ns or (ns_of(session.window_start), ns_of(session.window_end))
-    number = instrument_on(file, symbol, session.trade_date)
+    number = instrument_on(file, symbol, on or session.trade_date)
     return Selection(number, raw_symbol or symbol, start, end, regular_hours_ns(session.trade_date))
 
 

@@ -41,6 +41,7 @@ from .convert import Part, convert_parts, ns_of, select, stored_facts, trading_h
 from .day_view import DayView
 from .dbn import DbnFile
 from .preview import L2Preview
+from .query import instant_of
 from .raw_cache import sha256_of
 from .source_facts import purchase, source_facts
 from .targets import DayTarget
@@ -106,7 +107,8 @@ class L2Builder:
         session = self.calendar.session(trade_date)
         opens_at = session.opens_at
         if opens_at is None:
-            return DayView(session, decided=Outcome.CLOSED, reason=session.reason or "no session on this date")
+            closed = session.reason or "no session on this date"
+            return DayView(session, stored=self._footer(trade_date), decided=Outcome.CLOSED, reason=closed)
         stored = self._footer(trade_date)
         if stored is None and self._clock.now() < opens_at:
             # Nobody needs to be asked what a continuous symbol means on a day that cannot be there yet.
@@ -159,6 +161,14 @@ class L2Builder:
             self._vendor.admit(wanted)
         except PlatformError:
             return  # remembered by the vendor, who now refuses each of them
+
+    def is_current(self, view: DayView) -> bool:
+        """Tell whether the stored partition is what the view would make."""
+        if view.stored is None or view.is_to_buy or (view.decided is not None and not view.decided.is_materialized):
+            return False
+        plan = self._plan_of(view)
+        sources = () if view.decided is not None else self.hash_sources(plan)
+        return fingerprint_of(self, plan, sources) == view.stored.fingerprint
 
     def download(self, trade_date: date) -> bool:
         """Bring the raw file of a day into the cache, so that building it later pays nothing; True if it was bought now.
@@ -357,6 +367,7 @@ class L2Builder:
             plan.session,
             raw_symbol=target.raw_symbol,
             window_ns=(piece.start_ns, piece.end_ns),
+            on=_mapped_on(file, piece, target, plan.trade_date),
         )
         return Part(file, selection, self._vendor.expectation(piece))
 
@@ -368,6 +379,17 @@ class L2Builder:
             if error.code == "E505":
                 return None
             raise
+
+
+def _mapped_on(file: DbnFile, piece: Piece, target: DayTarget, trade_date: date) -> date:
+    """Return the date whose mapping counts: the trade date, or the last one of a daily file that ends the evening before it.
+
+    A contract keeps its number for the session; a rule may not, so its name counts on the trade date only.
+    """
+    last = instant_of(piece.end_ns - 1).date()
+    intervals = file.metadata.mappings.get(piece.symbol_in_file, ())
+    is_covered = any(first <= trade_date < end for first, end, _ in intervals)
+    return trade_date if is_covered or piece.symbol_in_file != target.raw_symbol else min(trade_date, last)
 
 
 def _pictured(session: Session, pieces: Sequence[Piece]) -> tuple[int, int]:

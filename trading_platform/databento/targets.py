@@ -15,7 +15,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from ..errors import RefusedError, command
-from ..instruments import InstrumentKind, Registry
+from ..instruments import Instrument, InstrumentKind, Registry
 from ..lake import Json
 from ..sessions import Session
 from ..settings import hours_et
@@ -91,7 +91,7 @@ def market_of(name: str, registry: Registry) -> Market:
     instrument = registry.instruments.get(name)
     if instrument is None:
         return Market(SHARES_CALENDAR, None)
-    if instrument.databento is None or instrument.kind is not InstrumentKind.EQUITY:
+    if not has_order_book(instrument):
         raise RefusedError(
             "E388",
             f"{name} has no order book at DataBento: it is of the kind {instrument.kind.value}",
@@ -99,6 +99,11 @@ def market_of(name: str, registry: Registry) -> Market:
             command("tp", "instruments", "list"),
         )
     return Market(instrument.calendar, None)
+
+
+def has_order_book(instrument: Instrument) -> bool:
+    """Tell whether an instrument has level 2 at DataBento, and so an asset while it is active."""
+    return instrument.databento is not None and instrument.kind in {InstrumentKind.FUTURE, InstrumentKind.EQUITY}
 
 
 def wanted_window(session: Session, *, whole_date: bool, hours: str | None) -> Window:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 from calendar import monthrange
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -123,6 +125,8 @@ class Vendor:
         self._failed: dict[str, VendorError] = {}
         self._admitted: set[str] = set()
         self._refusal: RefusedError | None = None
+        self._expected: dict[str, Future[bool]] = {}
+        self._of_thread = threading.local()
 
     @property
     def cache(self) -> RawCache:
@@ -221,8 +225,8 @@ class Vendor:
         key = (dataset, day.year, day.month)
         with self._lock:
             if key not in self._conditions:
-                today = self.store.client.clock.now().astimezone(UTC).date()
-                last = min(day.replace(day=monthrange(day.year, day.month)[1]), max(today, day))
+                end = self._range(dataset, SCHEMA)[1].date()
+                last = min(day.replace(day=monthrange(day.year, day.month)[1]), max(end, day))
                 self._conditions[key] = self.store.client.conditions(dataset, [day.replace(day=1), last])
             return self._conditions[key].get(day)
 
@@ -234,6 +238,8 @@ class Vendor:
         Raises:
             RefusedError: E350 over a limit, E351 a cost is not known; then none of this run's days is bought any more.
         """
+        if self._refusal is not None:
+            raise self._refusal
         new = [(target, day) for target, day in days if target.query.fingerprint not in self._admitted]
         try:
             self.store.require_budget([day for _, day in new])
@@ -250,6 +256,7 @@ class Vendor:
             VendorError: E330 to E362, E386. What failed once fails for the rest of the run: attempts that are billed are not repeated.
         """
         fingerprint = target.query.fingerprint
+        self._wait_for_download(fingerprint)
         with self._lock:
             lock = self._fetch_locks.setdefault(fingerprint, threading.Lock())
         with lock:
@@ -277,6 +284,24 @@ class Vendor:
                 raise
             self._renewed.add(fingerprint)
             return found
+
+    def downloads(self, target: DayTarget, future: Future[bool]) -> None:
+        """Remember that another thread brings the file of a day; whoever fetches it waits for that thread instead of paying himself."""
+        self._expected[target.query.fingerprint] = future
+
+    @contextmanager
+    def downloading(self) -> Iterator[None]:
+        """Mark this thread as the one that brings files, for the length of the block."""
+        self._of_thread.downloads = True
+        try:
+            yield
+        finally:
+            self._of_thread.downloads = False
+
+    def _wait_for_download(self, fingerprint: str) -> None:
+        future = self._expected.get(fingerprint)
+        if future is not None and not getattr(self._of_thread, "downloads", False):
+            wait([future])
 
     def paid_usd(self, symbol: str, trade_date: date) -> float:
         """Return what this run has paid for a day, by the ledger: attempts that failed after data had come count too."""
