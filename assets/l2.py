@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from trading_platform.databento.l2_builder import L2Builder
-from trading_platform.instruments import Instrument, InstrumentKind
+from trading_platform.databento.targets import has_order_book
+from trading_platform.instruments import Instrument
 from trading_platform.l2.metrics_builder import L2MetricsBuilder
 from trading_platform.lake.contracts import L2, L2_METRICS
 
@@ -20,7 +21,7 @@ POOL = "databento"
 
 def l2_assets(instrument: Instrument, describe: DescribeColumns) -> Iterator[dg.AssetsDefinition]:
     """Define ``<SYM>/l2`` and ``<SYM>/l2_metrics``; nothing for an instrument without an order book at DataBento."""
-    if instrument.databento is None or instrument.kind not in {InstrumentKind.FUTURE, InstrumentKind.EQUITY}:
+    if not has_order_book(instrument):
         return
     yield dated_asset(
         instrument,

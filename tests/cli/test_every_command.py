@@ -16,6 +16,8 @@ READ_ONLY = {
     "config",
     "instruments list",
     "instruments show",
+    "l2 plan",
+    "l2 spend",
     "rolls show",
     "sierra inspect",
     "sql",
@@ -48,6 +50,8 @@ def test_u2_the_documented_commands_exist() -> None:
         "init",
         "instruments activate",
         "instruments set",
+        "l2 backfill",
+        "l2 import",
         "runs",
         "simulate databento",
     }

@@ -67,7 +67,7 @@ class StandInMarket:
         seed: of the market.
         ticks_per_full_day: rows of a full session; about nine book records come to each.
         updates_per_trade: changes of the book before a trade.
-        shares: symbols of shares that exist.
+        shares: symbols of shares that exist, besides those of the registry.
     """
 
     def __init__(
@@ -85,7 +85,8 @@ class StandInMarket:
         self._seed = seed
         self._ticks = ticks_per_full_day
         self._updates = updates_per_trade
-        self._shares = frozenset(shares)
+        known = (one.symbol for one in registry.instruments.values() if one.kind is InstrumentKind.EQUITY)
+        self._shares = frozenset([*shares, *known])
         self._days: OrderedDict[tuple[str, date], Records] = OrderedDict()
         self._lock = threading.Lock()
 
