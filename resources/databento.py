@@ -11,6 +11,7 @@ from trading_platform.clock import Clock
 from trading_platform.databento.account import open_vendor
 from trading_platform.databento.vendor import Vendor
 from trading_platform.instruments import Registry, RollTable
+from trading_platform.process import ProcessIdentity
 from trading_platform.settings import load_settings, open_home
 
 BACKFILL_TAG = "dagster/backfill"
@@ -31,9 +32,14 @@ class DataBentoResource(dg.ConfigurableResource[Vendor]):
     _run_id: str = PrivateAttr(default="plan")
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Remember what counts as one run for the limit per run: a backfill as a whole, else the run itself."""
+        """Remember what is one run for the limit per run: a backfill as a whole, in the web UI or of ``tp``, else the run itself."""
         run = context.run
-        self._run_id = "plan" if run is None else run.tags.get(BACKFILL_TAG, run.run_id)
+        if run is None:
+            return
+        process = ProcessIdentity.from_tags(run.tags)
+        self._run_id = run.tags.get(BACKFILL_TAG) or (
+            run.run_id if process is None else "-".join(process.to_tags().values())
+        )
 
     def vendor(self, registry: Registry, rolls: RollTable, clock: Clock) -> Vendor:
         """Return the vendor for this run; nothing is read or asked before it is needed."""
