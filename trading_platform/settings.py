@@ -140,6 +140,9 @@ class Settings(BaseSettings):
     l2_max_workers: int = Field(
         default=4, ge=1, le=32, description="Days of level 2 that one backfill asks for and downloads at the same time"
     )
+    watchlist: Path | None = Field(
+        default=None, description="CSV or XLSX file with the columns ticker and date: level 2 that is wanted"
+    )
 
     @field_validator("l2_window_et")
     @classmethod
@@ -148,7 +151,7 @@ class Settings(BaseSettings):
             hours_et(window)
         return window
 
-    @field_validator("home", "sierra_dir", "symbol_mapping")
+    @field_validator("home", "sierra_dir", "symbol_mapping", "watchlist")
     @classmethod
     def _expand_user(cls, path: Path | None) -> Path | None:
         try:
