@@ -246,3 +246,13 @@ def test_l10_import_makes_days_without_a_question(home: Path, tmp_path: Path) ->
     assert sum(day["rows"] for day in done.json["days"]) == len(records)
     again = call("l2", "import", path, home=home)
     assert (again.code, again.out.count("WRITE")) == (0, 0)
+
+
+@pytest.mark.slow
+def test_p9_days_that_somebody_else_makes_are_neither_made_nor_paid_e602(home: Path, server: DataBentoStandIn) -> None:
+    from jobs.claims import claim, partition_name
+
+    with claim(open_home(home).cache_dir / "claims", {partition_name("SPY/l2", LAST)}):
+        refused = l2(home, "backfill", "--symbols", "SPY", first=LAST)
+    assert (refused.code, refused.error and refused.error.code) == (1, "E602")
+    assert server.paid_calls == []

@@ -21,7 +21,9 @@ from .vendor import Vendor
 
 
 class DownloadAhead:
-    """Brings the raw files of days while the block runs.
+    """Brings the raw files of days while the block runs, from the moment on at which the first of them is really wanted.
+
+    Until then nothing is paid: the backfill may still find that somebody else works on the same days.
 
     Args:
         vendor: of this run.
@@ -44,17 +46,21 @@ class DownloadAhead:
         self._futures: list[Future[bool]] = []
 
     def __enter__(self) -> Self:
-        """Start."""
+        """Be ready."""
+        self._vendor.before_first_purchase(self._start)
+        return self
+
+    def _start(self) -> None:
         for builder, day, target in self._days:
             future = self._pool.submit(self._bring, builder, day)
             self._futures.append(future)
             self._vendor.downloads(target, future)
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Begin no further transfer, and finish those that have begun: they are paid."""
+        self._vendor.before_first_purchase(None)
         for future in self._futures:
             future.cancel()
         running = sum(not future.done() for future in self._futures)

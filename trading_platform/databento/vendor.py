@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from calendar import monthrange
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,6 +125,7 @@ class Vendor:
         self._failed: dict[str, VendorError] = {}
         self._admitted: set[str] = set()
         self._refusal: RefusedError | None = None
+        self._before_first: Callable[[], None] | None = None
         self._expected: dict[str, Future[bool]] = {}
         self._of_thread = threading.local()
 
@@ -285,6 +286,10 @@ class Vendor:
             self._renewed.add(fingerprint)
             return found
 
+    def before_first_purchase(self, call: Callable[[], None] | None) -> None:
+        """Have something called once, by the first one who buys."""
+        self._before_first = call
+
     def downloads(self, target: DayTarget, future: Future[bool]) -> None:
         """Remember that another thread brings the file of a day; whoever fetches it waits for that thread instead of paying himself."""
         self._expected[target.query.fingerprint] = future
@@ -299,8 +304,13 @@ class Vendor:
             self._of_thread.downloads = False
 
     def _wait_for_download(self, fingerprint: str) -> None:
+        if getattr(self._of_thread, "downloads", False):
+            return
+        begin, self._before_first = self._before_first, None
+        if begin is not None:
+            begin()
         future = self._expected.get(fingerprint)
-        if future is not None and not getattr(self._of_thread, "downloads", False):
+        if future is not None:
             wait([future])
 
     def paid_usd(self, symbol: str, trade_date: date) -> float:

@@ -207,6 +207,7 @@ def show_plan(work: L2Work, vendor: Vendor, *, json_output: bool, dry_run: bool 
                 "dry_run": dry_run,
                 "synthetic": vendor.synthetic,
                 "run_id": vendor.store.run_id,
+                "requested_window_et": vendor.settings.l2_window_et,
                 "task_count": len(work.tasks),
                 "completed_tasks_count": sum(task.is_current for task in work.tasks),
                 "symbol_count": len(work.symbols),
