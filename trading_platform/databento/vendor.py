@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ..errors import RefusedError, VendorError, command
 from ..instruments import Registry, RollTable
 from ..lake.building import SourceChangedError
-from ..lake.files import locked_folder
 from ..sessions import Session
 from ..settings import Settings
 from .budget import PlannedDay
@@ -29,14 +28,13 @@ from .conditions import CalendarSays, DayCondition, Decision, decide, needs_reco
 from .fetch import DayRequest, RawStore
 from .format import SCHEMA
 from .query import Query, nanoseconds_of
-from .raw_cache import RawCache, RawFile, write_json
+from .raw_cache import RawCache, RawFile
+from .symbology_cache import keep_symbol, kept_symbol
 from .symbols import MappedSymbol, VendorSymbol, read_symbol_mapping, vendor_symbol
 from .targets import DayTarget, Market, Window, market_of, wanted_window
 from .verify import Expectation, verify_dbn
 
 IMPORTED: Final = "import"
-_SYMBOLOGY: Final = "symbology.json"
-_LOCK_WAIT_S: Final = 60.0
 
 
 class RawFileGoneError(SourceChangedError):
@@ -396,20 +394,13 @@ class Vendor:
             raise wrong_kind(path.name, synthetic=report.synthetic)
 
     def _resolved(self, named: VendorSymbol, day: date) -> str:
-        """Return the raw contract that a continuous symbol means; asked once and kept, because it does not change any more."""
+        """Return the raw contract that a continuous symbol means."""
         folder = self.cache.root / named.dataset
-        kept = _read_symbology(folder / _SYMBOLOGY).get(named.vendor_symbol, {}).get(day.isoformat())
+        kept = kept_symbol(folder, named.vendor_symbol, day)
         if kept is not None:
-            return str(kept["raw_symbol"])
+            return kept
         found = self.store.client.resolve(named.dataset, named.vendor_symbol, named.stype_in, day)
-        folder.mkdir(parents=True, exist_ok=True)
-        with locked_folder(folder, _LOCK_WAIT_S):
-            known = _read_symbology(folder / _SYMBOLOGY)
-            known.setdefault(named.vendor_symbol, {})[day.isoformat()] = {
-                "raw_symbol": found.raw_symbol,
-                "instrument_id": found.instrument_id,
-            }
-            write_json(folder / _SYMBOLOGY, known)
+        keep_symbol(folder, day, found)
         return found.raw_symbol
 
 
@@ -440,17 +431,6 @@ def _side_by_side(files: Sequence[Piece], owned: tuple[int, int]) -> tuple[Piece
             pieces.append(Piece(piece.raw, start, end))
             cursor = end
     return tuple(pieces)
-
-
-def _read_symbology(path: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return what is kept; a file that cannot be read counts as none, asking again costs nothing."""
-    import json
-
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _iso(day: date | datetime | None) -> str | None:
