@@ -51,7 +51,9 @@ def test_u2_the_documented_commands_exist() -> None:
         "instruments activate",
         "instruments set",
         "l2 backfill",
+        "l2 analyze",
         "l2 import",
+        "l2 manifest",
         "runs",
         "simulate databento",
     }

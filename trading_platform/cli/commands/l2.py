@@ -16,7 +16,7 @@ from .. import console
 from ..l2_tasks import L2Task, L2Work, gather, open_if_needed, symbols_of
 from ..options import FirstOption, JsonOption, LastOption, command_family, day_of, range_to_latest
 from ..platform import locate_home
-from . import l2_backfill, l2_import
+from . import l2_backfill, l2_import, l2_reports
 
 if TYPE_CHECKING:
     from ...databento.ledger import PaidCall
@@ -67,6 +67,7 @@ def register(app: typer.Typer) -> None:
     family.command("plan", help=_PLAN_HELP)(plan)
     l2_backfill.register(family)
     l2_import.register(family)
+    l2_reports.register(family)
     family.command("spend", help=_SPEND_HELP)(spend)
     app.add_typer(family, name="l2")
 
