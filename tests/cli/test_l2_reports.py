@@ -58,7 +58,7 @@ def test_l6_manifest_tells_the_state_and_analyze_reports_on_a_day(
     assert (bought["dataset"], bought["schema"], bought["attempts"]) == ("XNAS.ITCH", "mbp-10", 1)
     assert bought["window"] == {"start": "2025-09-03T13:30:00+00:00", "end": "2025-09-03T20:00:00+00:00"}
     assert bought["cost_usd"] > 0
-    assert bought["request_id"]
+    assert bought["warnings"] == []
     assert bought["run_id"]
 
     before = listing(out)
@@ -76,3 +76,9 @@ def test_l6_manifest_tells_the_state_and_analyze_reports_on_a_day(
     absent = call("l2", "analyze", "SPY", "2025-09-04", home=home)
     assert (absent.code, absent.error and absent.error.code) == (3, "E460")
     assert len(server.requests) == asked
+
+    Path(bought["path"]).unlink()
+    call("l2", "manifest", "--out", out, home=home)
+    last = json.loads((out / "backfill_l2_manifest.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+    assert (last["symbol"], last["date"], last["outcome"], last["sha256"]) == ("SPY", "2025-09-03", "MISSING", None)
+    assert last["reason"] == "made with outcome WRITE, but its file is gone"

@@ -101,7 +101,7 @@ def tasks_of(home: Home) -> list[ManifestTask]:
             events |= {(symbol, day): event for day, event in _latest_events(instance, symbol).items()}
     paid = _paid_calls(home)
     keys = {*events, *((symbol, str(day)) for symbol in symbols for day in lake.days(L2.name, symbol))}
-    return [_task(lake, symbol, day, events.get((symbol, day)), paid.get((symbol, day))) for symbol, day in keys]
+    return [_task(lake, symbol, day, events.get((symbol, day)), paid) for symbol, day in keys]
 
 
 _Event = tuple[str, Mapping[str, Any]]
@@ -125,21 +125,34 @@ def _latest_events(instance: dg.DagsterInstance, symbol: str) -> dict[str, _Even
             event = record.asset_materialization or record.asset_observation
             if event is None or event.partition is None or "outcome" not in event.metadata:
                 continue
-            values = {name: value.value for name, value in event.metadata.items()}
+            values = {name: value.value for name, value in event.metadata.items() if name != "checks"}
+            values["failed"] = _failed_checks(event.metadata.get("checks"))
             if record.storage_id > newest.get(event.partition, (-1,))[0]:
                 newest[event.partition] = record.storage_id, (record.run_id, values)
     return {day: event for day, (_, event) in newest.items()}
 
 
-def _paid_calls(home: Home) -> dict[tuple[str, str], PaidCall]:
-    """Return the last paid call of every symbol and date that brought data, from the ledger of this home's money."""
+def _failed_checks(table: object) -> list[str]:
+    """Return the checks of an event that did not pass, as name and finding."""
+    rows = [record.data for record in getattr(table, "records", ())]
+    return [f"{row['check']}: {row['measured']}" for row in rows if row["result"] != "passed"]
+
+
+def _paid_calls(home: Home) -> dict[tuple[str, str, bool], PaidCall]:
+    """Return the last paid call of every symbol and date that brought data; those of real money and of a stand-in's apart."""
     from ...databento.account import ledger_of
 
-    calls = [call for synthetic in (True, False) for call in ledger_of(home, synthetic=synthetic).calls()]
-    return {(call.symbol, call.trade_date): call for call in calls if call.outcome == "ok"}
+    return {
+        (call.symbol, call.trade_date, synthetic): call
+        for synthetic in (True, False)
+        for call in ledger_of(home, synthetic=synthetic).calls()
+        if call.outcome == "ok"
+    }
 
 
-def _task(lake: LocalLake, symbol: str, day: str, event: _Event | None, paid: PaidCall | None) -> ManifestTask:
+def _task(
+    lake: LocalLake, symbol: str, day: str, event: _Event | None, calls: Mapping[tuple[str, str, bool], PaidCall]
+) -> ManifestTask:
     from ...databento.raw_cache import sha256_of
     from ...l2.manifest import ManifestTask
     from ...lake.building import Outcome
@@ -147,10 +160,13 @@ def _task(lake: LocalLake, symbol: str, day: str, event: _Event | None, paid: Pa
 
     when = date.fromisoformat(day)
     footer = lake.footer(L2.name, symbol, when)
+    paid = None if footer is None else calls.get((symbol, day, footer.synthetic))
     run_id, told = (None if paid is None else paid.run_id, {}) if event is None else event
     outcome = Outcome(told["outcome"]) if told else Outcome.MISSING if footer is None else footer.outcome
     reason = told.get("error") or told.get("reason") or (footer.reason if footer is not None else None) or None
     seconds = told.get("seconds")
+    if footer is None and outcome.is_materialized:
+        outcome, reason = Outcome.MISSING, f"made with outcome {outcome.value}, but its file is gone"
     if not outcome.is_materialized or footer is None:
         return ManifestTask(symbol, when, outcome.value, run_id, reason)
     facts, source = footer.facts, told.get("source")
@@ -158,13 +174,14 @@ def _task(lake: LocalLake, symbol: str, day: str, event: _Event | None, paid: Pa
     window = facts.get("wanted_window")
     path = lake.path(L2.name, symbol, when)
     warned = facts.get("vendor_warnings")
+    warnings = [*(warned if isinstance(warned, list) else ()), *told.get("failed", ())]
     return ManifestTask(
         symbol=symbol,
         trade_date=when,
         outcome=outcome.value,
         run_id=run_id,
         reason=reason,
-        warnings=tuple(str(text) for text in warned) if isinstance(warned, list) else (),
+        warnings=tuple(str(text) for text in warnings),
         window=(str(window[0]), str(window[1])) if isinstance(window, list) else None,
         rows=footer.rows,
         path=str(path),
