@@ -15,7 +15,7 @@ import dagster as dg
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
-from assets import bars, catalog, checks, coverage, depth, keys, ticks  # noqa: E402
+from assets import bars, catalog, checks, coverage, depth, keys, l2, ticks  # noqa: E402
 from assets.freshness import freshness_check  # noqa: E402
 from assets.metadata import column_schema, no_column_schema  # noqa: E402
 from jobs.daily import daily_ingest_job, daily_ingest_schedule  # noqa: E402
@@ -26,8 +26,10 @@ from sensors.dead_runs import dead_runs_sensor  # noqa: E402
 from sensors.new_files import new_files_sensor  # noqa: E402
 from sensors.run_failures import run_failures_sensor  # noqa: E402
 from trading_platform.bars import BarsBuilder  # noqa: E402
+from trading_platform.databento.l2_builder import L2Builder  # noqa: E402
 from trading_platform.depth import DepthMetricsBuilder  # noqa: E402
 from trading_platform.instruments import InstrumentKind, load_registry  # noqa: E402
+from trading_platform.l2.metrics_builder import L2MetricsBuilder  # noqa: E402
 from trading_platform.logs import configure_logs  # noqa: E402
 from trading_platform.settings import Home, find_home, load_settings  # noqa: E402
 from trading_platform.sierra import TicksBuilder  # noqa: E402
@@ -39,6 +41,8 @@ _CHECKS: Mapping[str, Mapping[str, str]] = {
     keys.BARS_1M: BarsBuilder.CHECKS,
     keys.DEPTH_EVENTS: DepthEventsBuilder.CHECKS,
     keys.DEPTH_METRICS: DepthMetricsBuilder.CHECKS,
+    keys.L2: L2Builder.CHECKS,
+    keys.L2_METRICS: L2MetricsBuilder.CHECKS,
 }
 
 
@@ -69,7 +73,9 @@ def build_defs(
         if instrument.kind is InstrumentKind.FUTURE:
             dated += [ticks.ticks_asset(instrument, describe), *bars.bar_assets(instrument, describe)]
             dated += depth.depth_assets(instrument, describe)
-    views = catalog.sql_views_asset([asset.key for asset in dated])
+    # What may cost money is no part of the daily ingest: it is made when somebody asks for it.
+    bought = [asset for instrument in registry.active for asset in l2.l2_assets(instrument, describe)]
+    views = catalog.sql_views_asset([asset.key for asset in (*dated, *bought)])
     board = coverage.coverage_asset(dated, home.coverage_cache_dir, is_demo=home.is_demo)
     # Without dated assets there is nothing to ingest, and a job of unpartitioned assets could not be asked for a trade date.
     ingest = daily_ingest_job(dated, [views, board]) if dated else None
@@ -78,8 +84,8 @@ def build_defs(
     pace = RefreshSettings(live_interval_s=settings.live_interval_s, retry_pause_s=settings.retry_pause_s)
     watch = new_files_sensor(dated, home.claims_dir, pace, interval_s=settings.watch_interval_s) if dated else None
     return dg.Definitions(
-        assets=[*dated, views, board],
-        asset_checks=[*(checks.data_checks(asset, _CHECKS[asset.key.path[1]]) for asset in dated), *fresh],
+        assets=[*dated, *bought, views, board],
+        asset_checks=[*(checks.data_checks(asset, _CHECKS[asset.key.path[1]]) for asset in (*dated, *bought)), *fresh],
         jobs=[job for job in (ingest, look) if job is not None],
         schedules=[
             *([] if ingest is None else [daily_ingest_schedule(ingest, registry.active, dated)]),

@@ -15,8 +15,11 @@ import dagster as dg
 
 from trading_platform.bars import BarsBuilder
 from trading_platform.clock import Clock
+from trading_platform.databento.l2_builder import L2Builder
+from trading_platform.databento.vendor import Vendor
 from trading_platform.depth import DepthMetricsBuilder
 from trading_platform.instruments import Instrument, Registry, RollTable
+from trading_platform.l2.metrics_builder import L2MetricsBuilder
 from trading_platform.lake import LocalLake
 from trading_platform.lake.building import DayBuilder
 from trading_platform.lake.stat_cache import StatCache
@@ -26,7 +29,7 @@ from trading_platform.sierra.depth import DepthArchive, DepthEventsBuilder
 
 from . import keys
 
-RESOURCE_KEYS = frozenset({"lake", "sierra", "reference_data", "clock"})
+RESOURCE_KEYS = frozenset({"lake", "sierra", "databento", "reference_data", "clock"})
 
 
 class _HasResources(Protocol):
@@ -50,6 +53,7 @@ class Workbench:
         depth_archive: Sierra Chart market depth files.
         stat_cache: hashes of unchanged source ranges.
         clock: time of day.
+        vendor: DataBento, for this run; nothing is asked before a day needs it.
     """
 
     lake: LocalLake
@@ -59,19 +63,23 @@ class Workbench:
     depth_archive: DepthArchive
     stat_cache: StatCache
     clock: Clock
+    vendor: Vendor
 
     @classmethod
     def open(cls, resources: Mapping[str, Any]) -> Self:
         """Open the resources named in ``RESOURCE_KEYS``; others are ignored."""
         registry = resources["reference_data"].registry()
+        rolls = resources["reference_data"].rolls(registry)
+        clock = resources["clock"].clock()
         return cls(
             lake=resources["lake"].lake(),
             registry=registry,
-            rolls=resources["reference_data"].rolls(registry),
+            rolls=rolls,
             archive=resources["sierra"].archive(registry),
             depth_archive=resources["sierra"].depth_archive(registry),
             stat_cache=resources["sierra"].stat_cache(),
-            clock=resources["clock"].clock(),
+            clock=clock,
+            vendor=resources["databento"].vendor(registry, rolls, clock),
         )
 
     @classmethod
@@ -138,12 +146,22 @@ def _depth_metrics(instrument: Instrument, bench: Workbench) -> DayBuilder:
     )
 
 
+def _l2(instrument: Instrument, bench: Workbench) -> DayBuilder:
+    return L2Builder(instrument.symbol, bench.lake, bench.vendor, bench.clock)
+
+
+def _l2_metrics(instrument: Instrument, bench: Workbench) -> DayBuilder:
+    return L2MetricsBuilder(instrument.symbol, bench.lake, calendar_for(instrument.calendar), bench.clock)
+
+
 _BUILDERS: Mapping[str, Callable[[Instrument, Workbench], DayBuilder]] = {
     keys.TICKS: _ticks,
     keys.BARS_1S: _bars("1s"),
     keys.BARS_1M: _bars("1m"),
     keys.DEPTH_EVENTS: _depth_events,
     keys.DEPTH_METRICS: _depth_metrics,
+    keys.L2: _l2,
+    keys.L2_METRICS: _l2_metrics,
 }
 
 

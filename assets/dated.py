@@ -30,6 +30,7 @@ def dated_asset(
     kinds: set[str],
     upstream: Sequence[dg.AssetKey] = (),
     days_per_run: int = 60,
+    pool: str = "disk_heavy",
 ) -> dg.AssetsDefinition:
     """Define one dataset of one instrument, partitioned by trade date.
 
@@ -43,6 +44,7 @@ def dated_asset(
         kinds: badges in the asset graph.
         upstream: keys of the datasets that it is made from, day by day.
         days_per_run: size of a run in a backfill; runs cost about a second each, and days of a run share their fate when it is killed.
+        pool: limits how many runs work at once.
 
     Returns:
         The asset definition.
@@ -59,7 +61,7 @@ def dated_asset(
         tags={"symbol": instrument.symbol, "stage": stage},
         description=description,
         code_version=code_version,
-        pool="disk_heavy",
+        pool=pool,
         metadata={**describe(contract), "contract_version": contract.version},
         required_resource_keys=set(RESOURCE_KEYS),
     )

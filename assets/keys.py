@@ -13,6 +13,12 @@ BARS_1M = "bars_1m"
 DEPTH_EVENTS = "depth_events"
 DEPTH_METRICS = "depth_metrics"
 
+L2 = "l2"
+L2_METRICS = "l2_metrics"
+
+# Making them may cost money, so they are made only when they are named.
+PAID = frozenset({L2, L2_METRICS})
+
 SQL_VIEWS = dg.AssetKey(["lake", "sql_views"])
 COVERAGE = dg.AssetKey(["lake", "coverage"])
 CATALOG = (SQL_VIEWS, COVERAGE)

@@ -60,6 +60,8 @@ def event_metadata(result: DayResult, *, symbol: str, dataset: str) -> dict[str,
     metadata |= {name: result.facts[name] for name in _SHOWN_FACTS if result.facts.get(name) is not None}
     if result.facts:
         metadata["facts"] = dg.MetadataValue.json(dict(result.facts))
+    if result.details:
+        metadata["source"] = dg.MetadataValue.json(dict(result.details))
     metadata["size_bytes"] = dg.MetadataValue.int(result.size_bytes)
     metadata["seconds"] = dg.MetadataValue.float(round(result.seconds, 4))
     metadata[FINGERPRINT] = result.fingerprint or ""

@@ -7,7 +7,7 @@ fingerprint in the footer and writes nothing. Never yield a ``MaterializeResult`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,7 @@ import dagster as dg
 import structlog
 
 from trading_platform.lake import DayResult, build_day
-from trading_platform.lake.building import DayBuilder
+from trading_platform.lake.building import DayBuilder, PreparedBuilder
 from trading_platform.process import ProcessIdentity
 
 from .builders import Workbench, builder_for
@@ -62,6 +62,11 @@ class PartitionProgress:
         if ProcessIdentity.from_tags(self._tags) != identity:
             self._context.instance.add_run_tags(self._context.run.run_id, identity.to_tags())
         return self
+
+    def prepare(self, partition_keys: Sequence[str]) -> None:
+        """Let the builder look at all days of the run, if it wants to."""
+        if isinstance(self._builder, PreparedBuilder):
+            self._builder.prepare([trade_date_of(key) for key in partition_keys])
 
     def build(self, partition_key: str) -> DayResult:
         """Make one day and record what became of it."""
@@ -120,5 +125,6 @@ class PartitionProgress:
 def build_days(context: dg.AssetExecutionContext) -> None:
     """Make every partition of this run: the body of all dated assets."""
     with Workbench.from_context(context) as workbench, PartitionProgress(context, workbench) as progress:
+        progress.prepare(context.partition_keys)
         for partition_key in context.partition_keys:
             progress.build(partition_key)

@@ -9,13 +9,23 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from . import current_range, depth, locate_day, orchestration, scid_to_parquet, sensor, status, ticks_to_bars
+from . import current_range, depth, locate_day, mbp10, orchestration, scid_to_parquet, sensor, status, ticks_to_bars
 from .measure import Settings, touch_memory
 from .report import Report, Result, as_markdown
 
 BENCHMARKS: Mapping[str, Callable[[Settings], Result]] = {
     module.NAME: module.run
-    for module in (scid_to_parquet, locate_day, current_range, ticks_to_bars, depth, orchestration, sensor, status)
+    for module in (
+        scid_to_parquet,
+        locate_day,
+        current_range,
+        ticks_to_bars,
+        depth,
+        mbp10,
+        orchestration,
+        sensor,
+        status,
+    )
 }
 
 

@@ -15,8 +15,21 @@ from trading_platform.process import ProcessIdentity
 
 from .dead_runs import end_dead_runs
 
+# Pools that hold more than the default of dagster.yaml: downloads wait for the network, not for the processor.
+POOL_LIMITS = {"databento": 2}
 REPORT_AFTER_S = 5.0
 _POLL_S = 0.25
+
+
+def apply_pool_limits(instance: dg.DagsterInstance) -> None:
+    """Give every pool of ``POOL_LIMITS`` its limit, unless a person has chosen another one."""
+    storage = instance.event_log_storage
+    if not storage.supports_global_concurrency_limits:
+        return
+    known = {pool.name for pool in storage.get_pool_limits()}
+    for name, limit in POOL_LIMITS.items():
+        if name not in known:
+            storage.set_concurrency_slots(name, limit)
 
 
 def wait_for_pool(instance: dg.DagsterInstance, pool: str | None, report: Callable[[str], None]) -> None:

@@ -12,11 +12,19 @@ from dagster_duckdb import DuckDBResource
 from trading_platform.settings import Home, Settings
 
 from .clock import ClockResource
+from .databento import DataBentoResource
 from .lake import LakeResource
 from .reference_data import ReferenceDataResource
 from .sierra import SierraArchiveResource
 
-__all__ = ["ClockResource", "LakeResource", "ReferenceDataResource", "SierraArchiveResource", "build_resources"]
+__all__ = [
+    "ClockResource",
+    "DataBentoResource",
+    "LakeResource",
+    "ReferenceDataResource",
+    "SierraArchiveResource",
+    "build_resources",
+]
 
 
 def build_resources(home: Home, settings: Settings) -> dict[str, Any]:
@@ -29,6 +37,7 @@ def build_resources(home: Home, settings: Settings) -> dict[str, Any]:
             sources_toml=str(home.sources_toml),
             cache_dir=str(home.cache_dir),
         ),
+        "databento": DataBentoResource(home=str(home.path)),
         "reference_data": ReferenceDataResource(
             instruments_toml=str(home.instruments_toml), rolls_csv=str(home.rolls_csv)
         ),

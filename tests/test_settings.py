@@ -166,3 +166,18 @@ def test_u6_misspelt_names_in_dotenv_are_named_like_those_of_the_environment(
     (tmp_path / ".env").write_text("TP_SIERA_DIR=/data\ntp_hom=x\ntp_log_level=INFO\nOTHER=1\n")
     monkeypatch.setenv("TP_LOGLEVEL", "INFO")
     assert unknown_settings() == ("TP_LOGLEVEL", "TP_SIERA_DIR", "tp_hom")
+
+
+def test_u6_the_key_of_the_vendor_is_read_under_its_own_name_only_and_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABENTO_API_KEY", raising=False)
+    monkeypatch.setenv("TP_DATABENTO_API_KEY", "db-misspelt")
+    assert load_settings().databento_api_key is None
+    assert unknown_settings() == ("TP_DATABENTO_API_KEY",)
+    (tmp_path / ".env").write_text("DATABENTO_API_KEY=db-of-the-file\n")
+    key = load_settings().databento_api_key
+    assert key is not None
+    assert key.get_secret_value() == "db-of-the-file"
+    assert "db-of" not in repr(load_settings()) + str(load_settings())
+    assert load_settings(databento_api_key="db-given").databento_api_key != key

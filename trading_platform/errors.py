@@ -68,6 +68,10 @@ class VendorError(PlatformError):
     family = "E3"
 
 
+class RefusedError(VendorError):
+    """A request to a vendor, or what it sent, is refused on our side: over budget, not allowed, not what was asked for (E3xx)."""
+
+
 class QualityError(PlatformError):
     """Data break their contract or a check (E4xx)."""
 

@@ -10,11 +10,12 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import time
 from pathlib import Path
 from typing import Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .errors import ConfigurationError, command
@@ -36,7 +37,20 @@ LEGACY_NAMES: Mapping[str, str] = {
     "DATA_ROOT": "TP_HOME",
     "LAKE_ROOT": "TP_HOME",
     "LOG_LEVEL": "TP_LOG_LEVEL",
+    "DATABENTO_DATASET": "TP_DATABENTO_DATASET",
+    "DATABENTO_SCHEMA": "TP_DATABENTO_SCHEMA",
+    "SYMBOL_MAPPING_FILE": "TP_SYMBOL_MAPPING",
+    "L2_TASK_BACKOFF_BASE_MS": "TP_DATABENTO_RETRY_BASE_MS",
+    "L2_TASK_BACKOFF_MAX_MS": "TP_DATABENTO_RETRY_CAP_MS",
+    "DATABENTO_ENABLE_BACKFILL": "TP_DATABENTO_ENABLED",
+    "L2_BACKFILL_WINDOW_ET": "TP_L2_WINDOW_ET",
+    "L2_TRADING_WINDOW_ET": "TP_L2_WINDOW_ET",
+    "L2_MAX_WORKERS": "TP_L2_MAX_WORKERS",
+    "L2_BACKFILL_CONCURRENCY": "TP_L2_MAX_WORKERS",
 }
+
+# The one setting without the prefix: the vendor's own library and all its documentation use this name.
+API_KEY_VARIABLE = "DATABENTO_API_KEY"
 
 
 class Settings(BaseSettings):
@@ -47,7 +61,12 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=DOTENV, env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix=PREFIX,
+        env_file=DOTENV,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     home: Path | None = Field(
@@ -75,13 +94,97 @@ class Settings(BaseSettings):
         description="Pause before a failed day of a changed file is tried again, seconds; the third try waits 5 times as long",
     )
 
-    @field_validator("home", "sierra_dir")
+    databento_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=API_KEY_VARIABLE,
+        description="Key of the DataBento account; without it nothing is asked",
+    )
+    databento_enabled: bool = Field(default=True, description="false: DataBento is never called, whatever else is set")
+    databento_gateway: str = Field(
+        default="https://hist.databento.com", description="Address of the vendor, or of `tp simulate databento`"
+    )
+    databento_dataset: str = Field(
+        default="XNAS.ITCH",
+        description="Dataset of symbols for which neither the mapping file nor the registry names one",
+    )
+    databento_schema: str = Field(default="mbp-10", description="Schema that is asked for")
+    databento_datasets: str = Field(
+        default="GLBX.MDP3,XNAS.ITCH,XNYS.PILLAR,BATS.PITCH",
+        description="Datasets that may be asked for, comma-separated; a guard against costly mistakes",
+    )
+    databento_schemas: str = Field(
+        default="mbp-10,ohlcv-1m",
+        description="Schemas that may be asked for, comma-separated; a guard against costly mistakes",
+    )
+    databento_max_usd_per_run: float = Field(default=10.0, ge=0, description="Most that one run may cost, USD")
+    databento_max_usd_per_day: float = Field(default=20.0, ge=0, description="Most that one UTC day may cost, USD")
+    databento_max_usd_per_month: float = Field(default=100.0, ge=0, description="Most that one UTC month may cost, USD")
+    databento_attempts: int = Field(
+        default=5, ge=1, le=5, description="Attempts at a call that fails for a passing reason"
+    )
+    databento_retry_base_ms: float = Field(
+        default=250.0,
+        ge=0,
+        description="Longest wait before the second attempt, milliseconds; doubles with each attempt",
+    )
+    databento_retry_cap_ms: float = Field(
+        default=60_000.0, ge=0, description="Longest wait between attempts that we choose, milliseconds"
+    )
+    databento_timeout_s: float = Field(
+        default=100.0, gt=0, description="Longest wait for a connection, and for the next bytes of an answer, seconds"
+    )
+    databento_batch_above_mb: float = Field(
+        default=5_000.0, ge=0, description="Uncompressed size from which a day is ordered as a batch job, megabytes"
+    )
+    databento_batch_wait_s: float = Field(
+        default=3_600.0, ge=0, description="Longest wait for a batch job to be ready, seconds; the job itself goes on"
+    )
+    symbol_mapping: Path | None = Field(
+        default=None, description="JSON file that maps own symbols to symbols, datasets and schemas of the vendor"
+    )
+
+    l2_window_et: str | None = Field(
+        default=None,
+        description="Part of the session that level 2 is asked for, New York time, such as 09:30-11:00; an end that is not after the start "
+        "means that it begins the evening before; default: trading hours of shares, the whole trade date of futures",
+    )
+    l2_max_workers: int = Field(
+        default=4, ge=1, le=32, description="Days of level 2 that one backfill asks for and downloads at the same time"
+    )
+    watchlist: Path | None = Field(
+        default=None, description="CSV or XLSX file with the columns ticker and date: level 2 that is wanted"
+    )
+
+    @field_validator("l2_window_et")
+    @classmethod
+    def _two_times(cls, window: str | None) -> str | None:
+        if window is not None:
+            hours_et(window)
+        return window
+
+    @field_validator("home", "sierra_dir", "symbol_mapping", "watchlist")
     @classmethod
     def _expand_user(cls, path: Path | None) -> Path | None:
         try:
             return None if path is None else path.expanduser()
         except RuntimeError as error:  # ~name of a user who does not exist
             raise ValueError(str(error)) from error
+
+
+def hours_et(window: str) -> tuple[time, time]:
+    """Read ``09:30-16:00``.
+
+    Raises:
+        ValueError: it is not two times of a day, or both are the same.
+    """
+    start, separator, end = window.strip().partition("-")
+    try:
+        times = time.fromisoformat(start.strip()), time.fromisoformat(end.strip())
+    except ValueError:
+        times = None
+    if not separator or times is None or times[0] == times[1] or any(one.tzinfo for one in times):
+        raise ValueError("expected two different times of a day such as 09:30-16:00")
+    return times
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +257,16 @@ class Home:
         return self.path / "sources.toml"
 
     @property
+    def spend_ledger(self) -> Path:
+        """Return the record of what was paid to vendors; outside the cache, which may be deleted."""
+        return self.path / "spend.jsonl"
+
+    @property
+    def simulated_spend_ledger(self) -> Path:
+        """Return the same record for a stand-in, whose money is no money."""
+        return self.path / "spend_simulated.jsonl"
+
+    @property
     def demo_manifest(self) -> Path:
         """Return the list of synthetic source files, which only ``tp demo`` writes."""
         return self.path / "sierra" / "manifest.json"
@@ -170,11 +283,12 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         ConfigurationError: E101 if a value does not fit its type.
     """
+    key = overrides.pop("databento_api_key", None)  # the model knows it by its variable only
     try:
-        return Settings(**overrides)
+        return Settings(**overrides, **({} if key is None else {API_KEY_VARIABLE: key}))
     except ValidationError as error:
         first = error.errors()[0]
-        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        name = variable_of("_".join(str(part) for part in first["loc"]))
         raise ConfigurationError(
             "E101",
             f"setting {name} rejected: {first['msg']}, was {first.get('input')!r}",
@@ -189,6 +303,17 @@ def dotenv_of(folder: Path | None = None) -> dict[str, str]:
     return {name: value or "" for name, value in dotenv_values(path).items()} if path.is_file() else {}
 
 
+def variable_of(field: str) -> str:
+    """Return the environment variable of a setting.
+
+    Args:
+        field: name in the model, or the variable itself where it has a name of its own.
+    """
+    if field.upper() == API_KEY_VARIABLE:
+        return API_KEY_VARIABLE
+    return PREFIX + field.upper()
+
+
 def unknown_settings(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """Return the TP_ names that no setting reads, which are mostly misspelt ones.
 
@@ -196,7 +321,7 @@ def unknown_settings(environment: Mapping[str, str] | None = None) -> tuple[str,
         environment: names to look at; None for those of this process and of ``.env``.
     """
     names = {**dotenv_of(), **os.environ} if environment is None else environment
-    known = {PREFIX + field.upper() for field in Settings.model_fields}
+    known = {variable_of(field) for field in Settings.model_fields}
     # As the settings model reads them: in capitals or not.
     return tuple(sorted(name for name in names if name.upper().startswith(PREFIX) and name.upper() not in known))
 

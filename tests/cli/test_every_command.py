@@ -18,6 +18,8 @@ READ_ONLY = {
     "doctor",
     "instruments list",
     "instruments show",
+    "l2 plan",
+    "l2 spend",
     "rolls show",
     "sierra inspect",
     "sql",
@@ -54,7 +56,12 @@ def test_u2_the_documented_commands_exist() -> None:
         "instruments set",
         "rolls build",
         "rolls gaps",
+        "l2 backfill",
+        "l2 analyze",
+        "l2 import",
+        "l2 manifest",
         "runs",
+        "simulate databento",
     }
 
 

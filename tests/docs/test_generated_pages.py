@@ -9,7 +9,7 @@ from tests.conftest import REPOSITORY
 from trading_platform.cli.settings_page import settings_page
 from trading_platform.lake.contracts import CONTRACTS
 from trading_platform.lake.dictionary import data_dictionary
-from trading_platform.settings import LEGACY_NAMES, Settings
+from trading_platform.settings import LEGACY_NAMES, Settings, variable_of
 
 
 def test_u6_settings_page_equals_the_model() -> None:
@@ -20,7 +20,7 @@ def test_u6_settings_page_equals_the_model() -> None:
 def test_u6_settings_page_names_every_setting_and_every_older_name() -> None:
     rows = [line for line in settings_page().splitlines() if line.startswith("| `")]
     named = {row.split("`")[1] for row in rows}
-    assert named >= {f"TP_{name.upper()}" for name in Settings.model_fields} | set(LEGACY_NAMES)
+    assert named >= {variable_of(name) for name in Settings.model_fields} | set(LEGACY_NAMES)
 
 
 def test_m3_data_dictionary_equals_the_contracts() -> None:

@@ -22,6 +22,7 @@ from dagster._core.workspace.load_target import ModuleTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 from dagster_graphql.test.utils import execute_dagster_graphql
 
+from assets import keys
 from trading_platform.settings import Home
 
 from .conftest import FIVE_DAYS, lake_hashes, make_home
@@ -98,7 +99,9 @@ def by_materialize(folder: Path) -> dict[str, str]:
     home = make_home(folder)
     defs = build_defs(home)
     dated = [
-        asset for asset in defs.assets or [] if isinstance(asset, dg.AssetsDefinition) and asset.key.path[0] == "MNQ"
+        asset
+        for asset in defs.assets or []
+        if isinstance(asset, dg.AssetsDefinition) and asset.key.path[0] == "MNQ" and asset.key.path[1] not in keys.PAID
     ]
     with dg.DagsterInstance.ephemeral() as instance:
         for day in DAYS:
@@ -147,7 +150,9 @@ def test_p11_full_graph_in_a_temporary_lake_with_replaced_resources(tmp_path: Pa
     defs = build_defs(home, {"lake": LakeResource(root=str(elsewhere)), "clock": clock})
     with dg.DagsterInstance.ephemeral() as instance:
         dated = [
-            asset for asset in defs.assets or [] if isinstance(asset, dg.AssetsDefinition) and asset.partitions_def
+            asset
+            for asset in defs.assets or []
+            if isinstance(asset, dg.AssetsDefinition) and asset.partitions_def and asset.key.path[-1] not in keys.PAID
         ]
         done = dg.materialize(
             dated, partition_key=date(2025, 3, 14).isoformat(), instance=instance, resources=defs.resources

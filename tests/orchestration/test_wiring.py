@@ -43,11 +43,14 @@ def test_p1_graph_of_two_futures_and_an_index(defs: dg.Definitions) -> None:
             ("bars_1m", "ticks"),
             ("depth_events", ""),
             ("depth_metrics", "depth_events"),
+            ("l2", ""),
+            ("l2_metrics", "l2"),
         )
     }
     catalog = {"lake/sql_views", "lake/coverage"}
     assert {name: found for name, found in parents.items() if name not in catalog} == futures
-    assert all(parents[name] == sorted(futures) for name in catalog)
+    assert parents["lake/sql_views"] == sorted(futures)
+    assert parents["lake/coverage"] == sorted(name for name in futures if "/l2" not in name)
 
 
 def test_p1_every_asset_explains_itself(defs: dg.Definitions) -> None:
@@ -61,7 +64,7 @@ def test_p1_every_asset_explains_itself(defs: dg.Definitions) -> None:
         assert all(column.description for column in columns), key
         assert node.owners == ["team:market-data"], key
         assert node.kinds, key
-        assert node.group_name in {"ticks", "depth", "bars", "catalog"}, key
+        assert node.group_name in {"ticks", "depth", "bars", "l2", "catalog"}, key
         assert node.tags["stage"] == node.group_name, key
         assert node.code_version, key
 
@@ -79,6 +82,7 @@ def test_p9_heavy_assets_share_a_pool(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     pools = {key.to_user_string(): set(graph.get(key).pools or ()) for key in graph.get_all_asset_keys()}
     assert pools.pop("lake/sql_views") == {"duckdb"}
+    assert {pools.pop(f"{root}/l2").pop() for root in ("ES", "MNQ")} == {"databento"}
     assert set(map(frozenset, pools.values())) == {frozenset({"disk_heavy"})}
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import ConfigurationError, PlatformError, QualityError, SourceError
+from ..errors import ConfigurationError, PlatformError, QualityError, RefusedError, SourceError
 from ..settings import SYNTHETIC_LABEL
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_REFUSED, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
@@ -85,7 +85,7 @@ def exit_code_of(error: PlatformError) -> int:
     """Return the exit code that stands for a kind of error."""
     if isinstance(error, ConfigurationError):
         return EXIT_USAGE
-    if isinstance(error, (SourceError, QualityError)):
+    if isinstance(error, (SourceError, QualityError, RefusedError)):
         return EXIT_REFUSED
     return EXIT_FAILED
 

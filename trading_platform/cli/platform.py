@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, ExecutionError, command
 from ..files import replace_file
@@ -73,8 +73,12 @@ def put_repository_on_path() -> None:
         sys.path.insert(0, str(REPOSITORY))
 
 
-def load_definitions(home: Home) -> dg.Definitions:
+def load_definitions(home: Home, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Import ``definitions`` of this checkout and assemble the platform.
+
+    Args:
+        home: the installation.
+        resource_overrides: resources by name that replace the usual ones.
 
     Raises:
         ConfigurationError: E105 if another module of that name is found first.
@@ -89,7 +93,7 @@ def load_definitions(home: Home) -> dg.Definitions:
             "a namesake in the working directory or in PYTHONPATH comes first; nothing was started",
             f"{command('cd', REPOSITORY)} && tp config",
         )
-    built: dg.Definitions = module.build_defs(home, describe_columns=False)
+    built: dg.Definitions = module.build_defs(home, resource_overrides, describe_columns=False)
     return built
 
 
@@ -107,6 +111,9 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
     put_repository_on_path()
     try:
         with dg.DagsterInstance.get() as instance:
+            from jobs.pools import apply_pool_limits
+
+            apply_pool_limits(instance)
             yield instance
     except DatabaseError as error:  # also later: the disk may fill up in the middle of a command
         raise _history_unusable(home, str(error.orig)) from error
@@ -122,7 +129,7 @@ def _history_unusable(home: Home, reason: str) -> ExecutionError:
 
 
 @contextmanager
-def open_platform(home: Home) -> Iterator[Platform]:
-    """Open instance and definitions of a home for the length of the block."""
+def open_platform(home: Home, resource_overrides: Mapping[str, Any] | None = None) -> Iterator[Platform]:
+    """Open instance and definitions of a home for the length of the block; see :func:`load_definitions`."""
     with open_instance(home) as instance:
-        yield Platform(home, instance, load_definitions(home))
+        yield Platform(home, instance, load_definitions(home, resource_overrides))

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
-from ..settings import LEGACY_NAMES, PREFIX, Home, Settings
+from ..settings import LEGACY_NAMES, Home, Settings, variable_of
 
 _INTRODUCTION = """\
 # Settings
@@ -51,7 +51,7 @@ _ROOT = Path("<home>")
 def settings_page() -> str:
     """Return the page as Markdown."""
     settings = [
-        f"| `{PREFIX}{name.upper()}` | {_kind(field.annotation)} | {_default(field.default)} | {field.description} |"
+        f"| `{variable_of(name)}` | {_kind(field.annotation)} | {_default(field.default)} | {field.description} |"
         for name, field in Settings.model_fields.items()
     ]
     legacy = [f"| `{old}` | `{new}` |" for old, new in LEGACY_NAMES.items()]
@@ -70,6 +70,12 @@ def _layout(home: Home) -> tuple[tuple[Path, str, str], ...]:
             "yes, `tp rolls gaps` measures them again",
         ),
         (home.sources_toml, "files outside the data folder, registered by `tp import scid`", "no"),
+        (
+            home.spend_ledger,
+            "what was paid to DataBento, line by line",
+            "no, the limits per day and month would start anew",
+        ),
+        (home.simulated_spend_ledger, "the same for a stand-in, whose money is no money", "yes"),
         (home.lake_dir, "the data: Parquet files and quarantined rows", "no"),
         (
             home.catalog_path,
@@ -78,6 +84,7 @@ def _layout(home: Home) -> tuple[tuple[Path, str, str], ...]:
         ),
         (home.dagster_dir, "run history and events; `DAGSTER_HOME` while `tp` works", "no, the history would be lost"),
         (home.cache_dir, "indexes and hashes of source files, claims of running backfills", "yes, while nothing runs"),
+        (home.cache_dir / "dbn", "DBN files as bought from DataBento", "no, they would be paid again"),
         (_ROOT / "logs", "logs of the web server and the daemon", "yes"),
     )
 

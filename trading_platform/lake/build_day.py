@@ -18,6 +18,7 @@ from .building import (
     BuildReport,
     CheckResult,
     DayBuilder,
+    DayEndsError,
     DayPlan,
     Json,
     Outcome,
@@ -62,6 +63,7 @@ class DayResult:
         seconds: wall time.
         plan: what was resolved, None if that failed.
         session: the session, None if it could not be resolved.
+        details: what the event shows besides the facts, such as what was paid.
     """
 
     trade_date: date
@@ -82,6 +84,7 @@ class DayResult:
     seconds: float = 0.0
     plan: DayPlan | None = None
     session: Session | None = None
+    details: Mapping[str, Json] = field(default_factory=dict)
 
 
 def build_day(
@@ -108,6 +111,8 @@ def build_day(
         except SourceChangedError:
             # The source grew or was replaced between plan and build: resolve it again, once.
             result = attempt.run()
+    except DayEndsError as end:
+        result = attempt.failed(end.error, end.outcome)
     except PlatformError as error:
         result = attempt.failed(error)
     except Exception as error:
@@ -135,6 +140,7 @@ class _Attempt:
             synthetic=plan.synthetic,
             plan=plan,
             session=plan.session,
+            details=plan.details,
         )
         if plan.decided in _NO_FILE:
             return replace(self._known, outcome=plan.decided, error=plan.error)
@@ -144,8 +150,8 @@ class _Attempt:
             raise ValueError(f"Expected a plan decided as without rows or as one of {_NO_FILE}, was {plan.decided}")
         return self._skip(plan) or self._build(plan)
 
-    def failed(self, error: PlatformError) -> DayResult:
-        return replace(self._known, outcome=Outcome.ERROR, reason=error.what, error=error, complete=False)
+    def failed(self, error: PlatformError, outcome: Outcome = Outcome.ERROR) -> DayResult:
+        return replace(self._known, outcome=outcome, reason=error.what, error=error, complete=False)
 
     def _store_nothing(self, plan: DayPlan, outcome: Outcome) -> DayResult:
         """Commit a file without rows, unless the same one is there."""
@@ -196,12 +202,15 @@ class _Attempt:
             report = self._builder.build(plan, writer)
             checks = self._builder.check(report.facts, plan.session)
             self._known = replace(
-                self._known, facts=report.facts, rejected=report.rejected, checks=checks, preview=report.preview
+                self._known,
+                facts=report.facts,
+                rejected=report.rejected,
+                checks=checks,
+                preview=report.preview,
+                details={**plan.details, **report.details},
             )
             fingerprint = fingerprint_of(self._builder, plan, report.sources)
-            nothing = writer.rows == 0 and writer.rejected_rows == 0
-            outcome = Outcome.EMPTY if nothing else Outcome.WRITE
-            reason = "the source holds no rows for this session" if nothing else None
+            outcome, reason = _outcome_of(report, nothing=writer.rows == 0 and writer.rejected_rows == 0)
             fields = self._fields(plan, report, fingerprint, outcome, reason)
             problem = self._count_error(report, writer) or self._check_error(checks)
             if problem is not None:
@@ -288,6 +297,12 @@ class _Attempt:
 
     def _again(self) -> str:
         return _backfill(self._builder, self._trade_date)
+
+
+def _outcome_of(report: BuildReport, *, nothing: bool) -> tuple[Outcome, str | None]:
+    if nothing:
+        return Outcome.EMPTY, "the source holds no rows for this session"
+    return (Outcome.WRITE if report.degraded is None else Outcome.DEGRADED), report.degraded
 
 
 def _unexpected(builder: DayBuilder, trade_date: date, error: Exception) -> LakeError:

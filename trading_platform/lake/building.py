@@ -62,6 +62,20 @@ class SourceChangedError(SourceError):
     """
 
 
+class DayEndsError(Exception):
+    """``build`` found that the day ends with an outcome that is not an error: the source cannot be used now, or may not be paid.
+
+    Args:
+        outcome: PENDING, MISSING or UNAVAIL.
+        error: the numbered error that says why and what to do.
+    """
+
+    def __init__(self, outcome: Outcome, error: PlatformError) -> None:
+        super().__init__(error.what)
+        self.outcome = outcome
+        self.error = error
+
+
 class Severity(StrEnum):
     """What a failed check does: an error keeps the day out of the lake, a warning is shown."""
 
@@ -115,6 +129,7 @@ class DayPlan:
         complete: False while the session may still add data; such a partition counts as still to do.
         synthetic: True if the source says that it was generated.
         detail: private to the builder (record ranges, open files).
+        details: what the event of the day shows besides its facts, such as what was paid; no property of the rows, so not in the footer.
     """
 
     trade_date: date
@@ -126,6 +141,7 @@ class DayPlan:
     complete: bool = True
     synthetic: bool = False
     detail: Any = None
+    details: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -167,12 +183,16 @@ class BuildReport:
         facts: small, deterministic measurements (sums, counts, first and last time); stored in the footer, input of the checks.
         rejected: quarantined rows by reason code.
         preview: for the picture in the web UI.
+        degraded: why the source itself doubts the day, which makes the outcome DEGRADED; None if it does not.
+        details: what the event of the day shows besides its facts; joins those of the plan.
     """
 
     sources: tuple[SourceSlice, ...]
     facts: Mapping[str, Json]
     rejected: Mapping[str, int] = field(default_factory=dict)
     preview: Preview | None = None
+    degraded: str | None = None
+    details: Mapping[str, Json] = field(default_factory=dict)
 
 
 class DayBuilder(Protocol):
@@ -223,6 +243,14 @@ class RecordedSource(Protocol):
 
     def not_recorded(self, trade_date: date) -> str | None:
         """Return why the day lies before the recording, in one sentence; None if the source should hold it."""
+
+
+@runtime_checkable
+class PreparedBuilder(Protocol):
+    """A builder that looks at all days of a run before the first one is made, because together they may cost too much."""
+
+    def prepare(self, days: Sequence[date]) -> None:
+        """Look at the days; never raises, what is refused becomes the outcome of its days."""
         ...
 
 

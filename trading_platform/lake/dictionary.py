@@ -49,7 +49,9 @@ def _section(contract: DatasetContract) -> str:
 def _order(contract: DatasetContract) -> str:
     keys = ", ".join(f"`{name}`" for name in contract.sort_by)
     if contract.row_number is not None:
-        return f"Sorted by {keys}, which counts from 0 without gaps."
+        if contract.sort_by == (contract.row_number,):
+            return f"Sorted by {keys}, which counts from 0 without gaps."
+        return f"Sorted by {keys}, which may repeat; `{contract.row_number}` counts from 0 without gaps."
     return f"Sorted by {keys}, {'each value once' if contract.sort_strict else 'which may repeat'}."
 
 

@@ -24,6 +24,7 @@ Make what is not current, asset by asset. Stop it at any moment and start it aga
 Example: tp backfill MNQ/ticks MNQ/bars_1m --from 2025-09-02 --to 2025-11-14
 
 ASSETS are keys (MNQ/ticks), patterns (MNQ/*), or Dagster selections (key:"MNQ/*"); none means all. Days are trade dates.
+What costs money is never meant by a pattern or by all: name it (ES/l2), or use tp l2 backfill.
 """
 
 

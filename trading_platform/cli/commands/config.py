@@ -14,13 +14,13 @@ from ...settings import (
     DOTENV,
     HOME_FOLDER,
     LEGACY_NAMES,
-    PREFIX,
     Home,
     Settings,
     dotenv_of,
     find_home,
     load_settings,
     unknown_settings,
+    variable_of,
 )
 from .. import console
 from ..options import JsonOption
@@ -95,7 +95,7 @@ def _rows(dotenv: Mapping[str, str], home: Home | None) -> list[_Row]:
             derived["sierra_dir"] = (str(home.sierra_dir), "home (tp init --sierra-dir)")
     rows: list[_Row] = []
     for name, field in Settings.model_fields.items():
-        variable = PREFIX + name.upper()
+        variable = variable_of(name)
         value: str | None
         if variable in environment:
             value, source = environment[variable], "environment"

@@ -57,6 +57,24 @@ def _depth_metrics() -> type[ContractModel]:
     return DepthMetrics
 
 
+def _l2() -> type[ContractModel]:
+    from .l2 import L2
+
+    return L2
+
+
+def _l2_rejects() -> type[ContractModel]:
+    from .l2 import L2Rejects
+
+    return L2Rejects
+
+
+def _l2_metrics() -> type[ContractModel]:
+    from .l2 import L2Metrics
+
+    return L2Metrics
+
+
 TICK_REJECTS = DatasetContract(
     name="tick_rejects",
     version=1,
@@ -116,9 +134,59 @@ DEPTH_METRICS = DatasetContract(
     load_model=_depth_metrics,
     sort_by=("ts",),
 )
+L2_REJECTS = DatasetContract(
+    name="l2_rejects",
+    version=1,
+    description="Order book records that did not become rows of l2, with the reason; the raw file keeps their deeper levels.",
+    load_model=_l2_rejects,
+    sort_by=("seq_before",),
+    sort_strict=False,
+    folder="quarantine/l2",
+)
+L2 = DatasetContract(
+    name="l2",
+    version=1,
+    description="One row per order book event with the ten best levels of both sides, in the order of the vendor's file.",
+    load_model=_l2,
+    sort_by=("ts_recv",),
+    sort_strict=False,
+    row_number="seq",
+    rejects=L2_REJECTS,
+    is_primary=True,
+)
+L2_METRICS = DatasetContract(
+    name="l2_metrics",
+    version=1,
+    description="Level 2 measures, one row per second from the first to the last event: the book at its end and what happened in it.",
+    load_model=_l2_metrics,
+    sort_by=("ts",),
+)
 CONTRACTS: Mapping[str, DatasetContract] = {
     contract.name: contract
-    for contract in (TICKS, TICK_REJECTS, BARS_1S, BARS_1M, DEPTH_EVENTS, DEPTH_REJECTS, DEPTH_METRICS)
+    for contract in (
+        TICKS,
+        TICK_REJECTS,
+        BARS_1S,
+        BARS_1M,
+        DEPTH_EVENTS,
+        DEPTH_REJECTS,
+        DEPTH_METRICS,
+        L2,
+        L2_REJECTS,
+        L2_METRICS,
+    )
 }
 
-__all__ = ["BARS_1M", "BARS_1S", "CONTRACTS", "DEPTH_EVENTS", "DEPTH_METRICS", "DEPTH_REJECTS", "TICKS", "TICK_REJECTS"]
+__all__ = [
+    "BARS_1M",
+    "BARS_1S",
+    "CONTRACTS",
+    "DEPTH_EVENTS",
+    "DEPTH_METRICS",
+    "DEPTH_REJECTS",
+    "L2",
+    "L2_METRICS",
+    "L2_REJECTS",
+    "TICKS",
+    "TICK_REJECTS",
+]

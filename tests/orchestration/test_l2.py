@@ -1,0 +1,158 @@
+"""Level 2 as assets: bought through the same runs as everything else, and never by accident."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from jobs.pools import POOL_LIMITS, apply_pool_limits
+from jobs.ranges import TAG_RANGE_END, TAG_RANGE_START
+from jobs.selection import select_assets
+from tests.databento.l2_shop import serving
+from trading_platform.l2 import backfill_l2
+from trading_platform.lake.building import Outcome
+from trading_platform.simulation.databento import DataBentoStandIn, Fault, FaultKind
+
+from .conftest import FIVE_DAYS, SmallPlatform
+
+KEY = dg.AssetKey(["SPY", "l2"])
+DAY = FIVE_DAYS[0]
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DataBentoStandIn]:
+    with serving(tmp_path, monkeypatch) as running:
+        yield running
+
+
+@pytest.fixture
+def shares(platform_of: Callable[..., SmallPlatform]) -> SmallPlatform:
+    """Return a platform with one share and no files of its own."""
+    return platform_of(days=(), active=("SPY",))
+
+
+def event(platform: SmallPlatform, day: date = DAY) -> dict[str, Any]:
+    wanted = dg.AssetRecordsFilter(asset_key=KEY, asset_partitions=[day.isoformat()])
+    record = platform.instance.fetch_materializations(wanted, limit=1).records[0].asset_materialization
+    assert record is not None
+    return {name: value.value for name, value in record.metadata.items()}
+
+
+def test_l7_without_a_key_level_2_is_unavailable_and_other_assets_go_on(
+    platform_of: Callable[..., SmallPlatform], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DATABENTO_API_KEY", raising=False)
+    platform = platform_of(days=FIVE_DAYS[:1])
+    reports = platform.backfill("MNQ/ticks", "MNQ/bars_1m", "MNQ/l2", "MNQ/l2_metrics", last=DAY)
+    assert reports["MNQ/ticks"].counts()[Outcome.WRITE] == reports["MNQ/bars_1m"].counts()[Outcome.WRITE] == 1
+    (failed,) = reports["MNQ/l2"].failures
+    assert (failed.outcome, failed.error and failed.error.code) == (Outcome.UNAVAIL, "E330")
+    assert len(reports["MNQ/l2_metrics"].blocked) == 1
+
+
+def test_p2_all_never_means_what_costs_money(shares: SmallPlatform) -> None:
+    def chosen(*wanted: str) -> list[str]:
+        return [key.to_user_string() for key in select_assets(shares.defs, wanted)]
+
+    assert chosen() == ["lake/coverage", "lake/sql_views"]
+    assert chosen("+lake/sql_views") == ["lake/sql_views"]
+    assert chosen("SPY/l2*") == ["SPY/l2", "SPY/l2_metrics"]
+    assert chosen("*/l2", "lake/sql_views") == ["SPY/l2", "lake/sql_views"]
+    assert list(shares.defs.jobs or []) == []
+
+
+def test_l2_days_are_bought_once_and_a_second_backfill_asks_nobody(
+    shares: SmallPlatform, server: DataBentoStandIn
+) -> None:
+    first = shares.backfill("SPY/l2", "SPY/l2_metrics")
+    assert {name: report.counts()[Outcome.WRITE] for name, report in first.items()} == {
+        "SPY/l2": 5,
+        "SPY/l2_metrics": 5,
+    }
+    assert set(server.billing.values()) == {1}
+    asked = len(server.requests)
+    runs = shares.instance.get_runs_count()
+    second = shares.backfill("SPY/l2", "SPY/l2_metrics")
+    assert {report.counts()[Outcome.SKIP] for report in second.values()} == {5}
+    assert (len(server.requests), shares.instance.get_runs_count()) == (asked, runs)
+
+
+def test_l2_event_shows_the_purchase_the_picture_and_the_synthetic_mark(
+    shares: SmallPlatform, server: DataBentoStandIn
+) -> None:
+    server.faults += [
+        Fault(FaultKind.CONDITION, day=DAY, value="degraded"),
+        Fault(FaultKind.DEGRADED, day=DAY),
+    ]
+    shares.backfill("SPY/l2", last=DAY)
+    found = event(shares)
+    assert (found["outcome"], found["complete"]) == ("DEGRADED", True)
+    assert "reduced" in found["reason"]
+    assert "SYNTHETIC" in found["synthetic"]
+    assert found["source"]["cost_usd"] == pytest.approx(server.paid_calls[0].billed_usd)
+    assert "reduced quality" in found["source"]["files"][0]["warnings"][0]
+    assert found["price_and_volume"].startswith("![SPY l2 2025-03-10](data:image/svg+xml,")
+    assert found["facts"]["condition"] == "degraded"
+    assert len(json.dumps({name: repr(value) for name, value in found.items()})) <= 16 * 1024
+
+
+def test_l2_run_of_the_web_ui_over_the_budget_pays_nothing(
+    shares: SmallPlatform, server: DataBentoStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster runs the range without the command in between: the asset itself looks at all days before the first."""
+    monkeypatch.setenv("TP_DATABENTO_MAX_USD_PER_RUN", "0.004")
+    job = shares.defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection={KEY})
+    tags = {TAG_RANGE_START: FIVE_DAYS[0].isoformat(), TAG_RANGE_END: FIVE_DAYS[-1].isoformat()}
+    done = job.execute_in_process(instance=shares.instance, raise_on_error=False, tags=tags)
+    assert not done.success
+    assert server.paid_calls == []
+    assert shares.instance.get_materialized_partitions(KEY) == set()
+    observed = shares.instance.fetch_observations(KEY, limit=10).records
+    assert len(observed) == 5
+    assert all(
+        "E350" in str(one.asset_observation.metadata["error"].value) for one in observed if one.asset_observation
+    )
+    monkeypatch.setenv("TP_DATABENTO_MAX_USD_PER_RUN", "5")
+    assert shares.backfill("SPY/l2")["SPY/l2"].counts()[Outcome.WRITE] == 5
+
+
+def test_l5_day_made_by_a_program_is_taken_up_without_paying(shares: SmallPlatform, server: DataBentoStandIn) -> None:
+    made = backfill_l2("SPY", DAY, home=shares.home)
+    assert (made.status, made.rows, made.synthetic) == ("WRITE", shares.lake.read("l2", "SPY", DAY).height, True)
+    assert made.path == shares.lake.path("l2", "SPY", DAY)
+    assert made.sha256 == shares.hashes()[str(made.path.relative_to(shares.home.lake_dir))]
+    assert made.cost_usd == pytest.approx(server.paid_calls[0].billed_usd)
+    again = backfill_l2("SPY", DAY, home=shares.home)
+    assert (again.status, again.cost_usd, again.sha256, again.raw_sha256) == ("SKIP", 0, made.sha256, made.raw_sha256)
+    assert again.as_dict()["date"] == "2025-03-10"
+    assert shares.instance.get_materialized_partitions(KEY) == set()
+    report = shares.backfill("SPY/l2", last=DAY)["SPY/l2"]
+    assert [result.outcome for result in report.results] == [Outcome.SKIP]
+    assert shares.instance.get_materialized_partitions(KEY) == {DAY.isoformat()}
+    assert event(shares)["source"]["cost_usd"] == pytest.approx(made.cost_usd)
+    assert len(server.paid_calls) == 1
+
+
+def test_l5_program_is_told_why_a_day_failed(shares: SmallPlatform, server: DataBentoStandIn) -> None:
+    refused = backfill_l2("AAPL", DAY, home=shares.home, max_usd=0.0)
+    assert (refused.status, refused.error, refused.path, refused.cost_usd) == ("UNAVAIL", "E350", None, 0)
+    closed = backfill_l2("AAPL", date(2025, 4, 18), home=shares.home)
+    assert (closed.status, closed.zero_rows, closed.reason) == ("CLOSED", True, "Good Friday")
+    assert server.paid_calls == []
+
+
+def test_p9_pool_of_downloads_has_two_slots_unless_a_person_chose_otherwise() -> None:
+    with dg.instance_for_test() as instance:
+        storage = instance.event_log_storage
+        apply_pool_limits(instance)
+        assert storage.get_concurrency_info("databento").limit == POOL_LIMITS["databento"] == 2
+        storage.set_concurrency_slots("databento", 1)
+        apply_pool_limits(instance)
+        assert storage.get_concurrency_info("databento").limit == 1

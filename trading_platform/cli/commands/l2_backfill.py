@@ -1,0 +1,367 @@
+"""``tp l2 backfill``: buy what is missing, once, within the budget, and make it.
+
+Belongs here: the command. Does not belong here: how days are planned (``trading_platform.cli.l2_tasks``), bought and made
+(``trading_platform.databento``), run (``jobs.backfill``).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...clock import SystemClock
+from ...errors import PlatformError, RefusedError, command
+from .. import console
+from ..options import DryRunOption, FirstOption, JsonOption, LastOption
+from ..platform import locate_home
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from jobs.backfill import AssetReport
+
+    from ...databento.vendor import Vendor
+    from ...lake import DayResult, LocalLake
+    from ..l2_tasks import L2Task, L2Work
+    from ..platform import Platform
+
+_HELP = """
+Buy the days of level 2 that are missing, and make them. A day is paid once: stopped at any moment and started again, only what is
+missing is asked for. More than the budget is refused before the first paid call (exit code 3).
+
+Example: tp l2 backfill --symbols ES,MNQ --from 2025-09-02 --to 2025-09-30 --max-usd 5
+
+Exit codes: 0 done, 1 a day ended ERROR or UNAVAIL (with --strict also PENDING or MISSING), 3 over the budget.
+"""
+_BUDGET = frozenset({"E350", "E351"})
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of one task.
+
+    Attributes:
+        task: the task.
+        outcome: word of the outcome.
+        rows: of the stored file.
+        path: of the stored file; None if the day is not stored.
+        cost_usd: paid by this run.
+        raw_sha256: of the raw files.
+        reason: why, for outcomes that have a reason.
+        error: of a day that failed.
+        synthetic: the rows were generated.
+    """
+
+    task: L2Task
+    outcome: str
+    rows: int
+    path: Path | None
+    cost_usd: float
+    raw_sha256: tuple[str, ...]
+    reason: str | None
+    error: PlatformError | None
+    synthetic: bool
+
+
+def register(family: typer.Typer) -> None:
+    """Add the command to the family ``tp l2``."""
+    family.command("backfill", help=_HELP)(backfill)
+
+
+def backfill(
+    symbols: Annotated[
+        list[str],
+        typer.Option(
+            "--symbols",
+            help="Comma-separated: roots (ES), shares (AAPL), contracts (ESZ5), continuous symbols (ES.v.0), names of the mapping file",
+        ),
+    ],
+    first: FirstOption = None,
+    last: LastOption = None,
+    max_usd: Annotated[
+        float | None,
+        typer.Option(
+            "--max-usd", min=0.0, help="Most that this run may cost, USD; default: TP_DATABENTO_MAX_USD_PER_RUN"
+        ),
+    ] = None,
+    max_workers: Annotated[
+        int | None,
+        typer.Option(
+            "--max-workers", min=1, max=32, help="Days downloaded at the same time; default: TP_L2_MAX_WORKERS"
+        ),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Ask and pay again for every day of the range, also for those that are there"),
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 also for PENDING and MISSING days")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask before paying; never asked without a terminal")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for another backfill of the same partitions")] = False,
+    dry_run: DryRunOption = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Buy and make days of level 2."""
+    from ...lake import LocalLake
+    from ..l2_tasks import gather, open_if_needed
+    from .l2 import show_plan, span_of, vendor_of
+
+    started = time.perf_counter()
+    home, clock = locate_home(), SystemClock()
+    vendor = vendor_of(home, clock, max_usd=max_usd, rebuy=force, max_workers=max_workers)
+    span = span_of(symbols, first, last, vendor, "backfill")
+    lake = LocalLake(home.lake_dir)
+    with open_if_needed(home, vendor, span[0]) as platform:
+        work = gather(platform, vendor, lake, clock, span, force=force)
+        if dry_run:
+            show_plan(work, vendor, json_output=json_output)
+            return
+        refusal = _admit(work, vendor)
+        if refusal is None and not yes:
+            _confirm(work, vendor)
+        reports = _run(platform, work, vendor, lake, (span[1], span[2]), force=force, wait=wait)
+    done = _done(work, reports, vendor, lake)
+    metrics = [report for report in reports["assets"] if report.key.path[-1] == "l2_metrics"]
+    seconds = time.perf_counter() - started
+    _show(done, metrics, vendor, seconds, json_output=json_output)
+    if refusal is not None:
+        if not json_output:
+            console.print_error(refusal)
+        raise typer.Exit(console.EXIT_REFUSED)
+    raise typer.Exit(_exit_code(done, metrics, strict=strict))
+
+
+def summary_line(outcomes: Sequence[str], *, concurrency: int, seconds: float) -> str:
+    """Return the one line that scripts look for, also for zero tasks; the order of the words is part of it."""
+    from ...lake.building import Outcome
+
+    counts = " ".join(f"{word.value}={sum(outcome == word.value for outcome in outcomes)}" for word in Outcome)
+    return f"SUMMARY {counts} total={len(outcomes)} concurrency={concurrency} duration={seconds:.3f}s"
+
+
+def _admit(work: L2Work, vendor: Vendor) -> RefusedError | None:
+    """Compare the plan with the budget; if it is refused, days that cost nothing are still made, and none is bought."""
+    from ...databento.budget import PlannedDay
+
+    wanted = [
+        (task.view.target, PlannedDay(task.symbol, task.trade_date, task.cost_usd))
+        for task in work.to_buy
+        if task.view is not None and task.view.target is not None
+    ]
+    try:
+        vendor.admit(wanted)
+    except RefusedError as error:
+        return error
+    return None
+
+
+def _confirm(work: L2Work, vendor: Vendor) -> None:
+    from ...databento.budget import usd
+
+    total = sum(task.cost_usd for task in work.to_buy)
+    if not work.to_buy or not (sys.stdin.isatty() and console.err.is_terminal):
+        return
+    kind = "simulated " if vendor.synthetic else ""
+    if not typer.confirm(f"buy {len(work.to_buy)} days for {kind}{usd(total)}?", err=True):
+        console.err.print("nothing was paid")
+        raise typer.Exit(console.EXIT_FAILED)
+
+
+def _run(
+    platform: Platform | None,
+    work: L2Work,
+    vendor: Vendor,
+    lake: LocalLake,
+    span: tuple[date, date],
+    *,
+    force: bool,
+    wait: bool,
+) -> dict[str, Any]:
+    """Download ahead in threads; make the days meanwhile: through the assets where there are any, else one by one."""
+    from ...databento.ahead import DownloadAhead
+    from ...lake import build_day
+
+    # Assets are made one after the other, each in the order of its days; the others follow.
+    order = {symbol: number for number, symbol in enumerate([*sorted(work.assets), *work.symbols])}
+    coming = sorted(work.to_buy, key=lambda task: (order[task.symbol], task.trade_date))
+    ahead = [
+        (task.builder, task.trade_date, task.view.target)
+        for task in coming
+        if task.view is not None and task.view.target is not None
+    ]
+    reports: dict[str, Any] = {"assets": [], "others": {}}
+    with DownloadAhead(vendor, ahead, vendor.settings.l2_max_workers, console.err.print):
+        if platform is not None and work.assets and work.tasks:
+            reports["assets"] = _run_assets(platform, work.assets, span, force=force, wait=wait)
+        for task in work.tasks:
+            if task.symbol not in work.assets and not task.is_current:
+                result = build_day(task.builder, task.trade_date, lake, force=force)
+                reports["others"][task.symbol, task.trade_date] = result
+    return reports
+
+
+def _run_assets(
+    platform: Platform, symbols: Sequence[str], span: tuple[date, date], *, force: bool, wait: bool
+) -> list[AssetReport]:
+    from jobs.backfill import BackfillRequest
+    from jobs.planning import Mode
+    from jobs.selection import select_assets
+
+    from .backfill import execute
+
+    names = [f"{symbol}/{dataset}" for symbol in symbols for dataset in ("l2", "l2_metrics")]
+    keys = select_assets(platform.defs, [*names, "lake/sql_views"])
+    request = BackfillRequest(keys, *span, Mode.FORCE if force else Mode.DEFAULT, wait=wait)
+    # Plain lines only: bars would be torn by the notes of the downloads.
+    return execute(platform, [request], json_output=True)
+
+
+def _done(work: L2Work, reports: dict[str, Any], vendor: Vendor, lake: LocalLake) -> list[Done]:
+    """Return what became of every task, by date and symbol, whatever the number of workers."""
+    results: dict[tuple[str, date], DayResult] = dict(reports["others"])
+    for report in reports["assets"]:
+        if report.key.path[-1] == "l2":
+            results |= {(report.key.path[0], result.trade_date): result for result in report.results}
+    paid: dict[tuple[str, str], float] = {}
+    for call in vendor.store.ledger.calls():
+        if call.run_id == vendor.store.run_id:
+            key = (call.symbol, call.trade_date)
+            paid[key] = paid.get(key, 0.0) + call.cost_usd
+    tasks = sorted(work.tasks, key=lambda task: (task.trade_date, task.symbol))
+    return [
+        _made(
+            task, results.get((task.symbol, task.trade_date)), paid.get((task.symbol, str(task.trade_date)), 0.0), lake
+        )
+        for task in tasks
+    ]
+
+
+def _made(task: L2Task, result: DayResult | None, paid_usd: float, lake: LocalLake) -> Done:
+    if result is not None:
+        files = result.details.get("files")
+        raw = [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []
+        return Done(
+            task,
+            result.outcome.value,
+            result.rows,
+            result.path if result.outcome.is_materialized else None,
+            paid_usd,
+            tuple(str(file["sha256"]) for file in raw),
+            result.reason,
+            result.error,
+            result.synthetic,
+        )
+    if task.is_current:
+        stored = None if task.view is None else task.view.stored
+        path = lake.path("l2", task.symbol, task.trade_date)
+        raw_sha256 = () if stored is None else tuple(source.sha256 for source in stored.sources)
+        return Done(
+            task,
+            "SKIP",
+            0 if stored is None else stored.rows,
+            path if stored is not None else None,
+            0.0,
+            raw_sha256,
+            None if stored is None else stored.reason,
+            None,
+            stored is not None and stored.synthetic,
+        )
+    # Its session has not opened, so there was no partition to run.
+    error = task.error or (None if task.view is None else task.view.error)
+    return Done(task, "PENDING", 0, None, 0.0, (), task.reason, error, synthetic=False)
+
+
+def _show(
+    done: Sequence[Done], metrics: Sequence[AssetReport], vendor: Vendor, seconds: float, *, json_output: bool
+) -> None:
+    from .backfill import remarks
+
+    line = summary_line([one.outcome for one in done], concurrency=vendor.settings.l2_max_workers, seconds=seconds)
+    paid = sum(one.cost_usd for one in done)
+    synthetic = vendor.synthetic or any(one.synthetic for one in done)
+    if json_output:
+        console.print_json(
+            {
+                "synthetic": synthetic,
+                "run_id": vendor.store.run_id,
+                "concurrency": vendor.settings.l2_max_workers,
+                "cost_usd": paid,
+                "tasks": [_as_json(one) for one in done],
+                "metrics_failed": [
+                    f"{report.key.path[0]} {result.trade_date}" for report in metrics for result in report.failures
+                ],
+                "duration_s": round(seconds, 3),
+                "summary": line,
+            }
+        )
+        return
+    if synthetic:
+        console.label_synthetic()
+    rows = [
+        (
+            one.task.symbol,
+            one.task.trade_date.isoformat(),
+            one.outcome,
+            one.rows,
+            f"{one.cost_usd:.4f}",
+            one.reason or "",
+        )
+        for one in done
+        if one.outcome != "SKIP"
+    ]
+    if rows:
+        console.print_table(("symbol", "trade date", "outcome", "rows", "paid USD", "reason"), rows, title="level 2")
+    for following, number in _next_commands(done).items():
+        console.err.print(f"next ({number} days): {following}")
+    for text in remarks([report for report in metrics if report.failures]):
+        console.err.print(text)
+    console.out.print(line)
+
+
+def _next_commands(done: Sequence[Done]) -> dict[str, int]:
+    """Return what helps, each command once; days over the budget are answered by the budget's own message."""
+    found: dict[str, int] = {}
+    for one in done:
+        if one.error is not None and one.error.code not in _BUDGET:
+            found[one.error.next_command] = found.get(one.error.next_command, 0) + 1
+    if len(found) <= 3:
+        return found
+    symbols = ",".join(dict.fromkeys(one.task.symbol for one in done if one.error is not None))
+    days = [one.task.trade_date for one in done if one.error is not None]
+    return {command("tp", "l2", "plan", "--symbols", symbols, "--from", min(days), "--to", max(days)): len(days)}
+
+
+def _as_json(one: Done) -> dict[str, Any]:
+    target = one.task.target
+    return {
+        "symbol": one.task.symbol,
+        "date": one.task.trade_date,
+        "status": one.outcome,
+        "rows": one.rows,
+        "path": None if one.path is None else str(one.path),
+        "raw_sha256": list(one.raw_sha256),
+        "cost_usd": one.cost_usd,
+        "window": None if one.task.window is None else dict(zip(("start", "end"), one.task.window, strict=True)),
+        "condition": one.task.condition_text,
+        "raw_symbol": None if target is None else target.raw_symbol,
+        "reason": one.reason,
+        "synthetic": one.synthetic,
+        "error": None if one.error is None else one.error.as_dict(),
+    }
+
+
+def _exit_code(done: Sequence[Done], metrics: Sequence[AssetReport], *, strict: bool) -> int:
+    bad = {"ERROR", "UNAVAIL", *(("PENDING", "MISSING") if strict else ())}
+    refused = [one for one in done if one.error is not None and one.error.code in _BUDGET]
+    if any(one.outcome in bad for one in done if one not in refused):
+        return console.EXIT_FAILED
+    if refused:
+        return console.EXIT_REFUSED
+    return console.EXIT_FAILED if any(report.failures for report in metrics) else console.EXIT_DONE
