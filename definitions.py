@@ -17,6 +17,7 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 from assets import bars, catalog, checks, coverage, depth, keys, l2, ticks  # noqa: E402
 from assets.freshness import freshness_check  # noqa: E402
+from assets.l2_agreement import agreement_checks  # noqa: E402
 from assets.metadata import column_schema, no_column_schema  # noqa: E402
 from jobs.daily import daily_ingest_job, daily_ingest_schedule  # noqa: E402
 from jobs.freshness import freshness_job, freshness_schedule  # noqa: E402
@@ -75,8 +76,9 @@ def build_defs(
             dated += depth.depth_assets(instrument, describe)
     # What may cost money is no part of the daily ingest: it is made when somebody asks for it.
     bought = [asset for instrument in registry.active for asset in l2.l2_assets(instrument, describe)]
+    agreed = [check for asset in bought for check in agreement_checks(asset, registry.get(asset.key.path[0]))]
     views = catalog.sql_views_asset([asset.key for asset in (*dated, *bought)])
-    board = coverage.coverage_asset(dated, home.coverage_cache_dir, is_demo=home.is_demo)
+    board = coverage.coverage_asset([*dated, *bought], home.coverage_cache_dir, is_demo=home.is_demo)
     # Without dated assets there is nothing to ingest, and a job of unpartitioned assets could not be asked for a trade date.
     ingest = daily_ingest_job(dated, [views, board]) if dated else None
     fresh = [freshness_check(asset, registry.get(asset.key.path[0])) for asset in dated]
@@ -85,7 +87,11 @@ def build_defs(
     watch = new_files_sensor(dated, home.claims_dir, pace, interval_s=settings.watch_interval_s) if dated else None
     return dg.Definitions(
         assets=[*dated, *bought, views, board],
-        asset_checks=[*(checks.data_checks(asset, _CHECKS[asset.key.path[1]]) for asset in (*dated, *bought)), *fresh],
+        asset_checks=[
+            *(checks.data_checks(asset, _CHECKS[asset.key.path[1]]) for asset in (*dated, *bought)),
+            *fresh,
+            *agreed,
+        ],
         jobs=[job for job in (ingest, look) if job is not None],
         schedules=[
             *([] if ingest is None else [daily_ingest_schedule(ingest, registry.active, dated)]),

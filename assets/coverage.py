@@ -120,6 +120,7 @@ def series_of(specs: Iterable[dg.AssetSpec], registry: Registry) -> list[Series]
                 contract_version=contract.version,
                 upstream=tuple(sorted(name for name in upstream if name in names)),
                 rejects="" if contract.rejects is None else contract.rejects.name,
+                on_demand=dataset in keys.PAID,
             )
         )
     symbols, datasets = [instrument.symbol for instrument in registry.active], list(CONTRACTS)

@@ -16,6 +16,7 @@ from jobs.ranges import TAG_RANGE_END, TAG_RANGE_START
 from jobs.selection import select_assets
 from tests.databento.l2_shop import serving
 from trading_platform.l2 import backfill_l2
+from trading_platform.l2.agreement import AGREES_WITH_BARS
 from trading_platform.lake.building import Outcome
 from trading_platform.simulation.databento import DataBentoStandIn, Fault, FaultKind
 
@@ -156,3 +157,16 @@ def test_p9_pool_of_downloads_has_two_slots_unless_a_person_chose_otherwise() ->
         storage.set_concurrency_slots("databento", 1)
         apply_pool_limits(instance)
         assert storage.get_concurrency_info("databento").limit == 1
+
+
+def test_l8_comparison_with_other_sources_runs_with_every_day(shares: SmallPlatform, server: DataBentoStandIn) -> None:
+    shares.backfill("SPY/l2", last=DAY)
+    wanted = dg.AssetCheckKey(KEY, AGREES_WITH_BARS)
+    told, *_ = shares.instance.event_log_storage.get_asset_check_execution_history(wanted, limit=5)
+    assert told.event is not None
+    evaluation = told.event.asset_check_evaluation
+    assert evaluation is not None
+    assert evaluation.passed
+    assert f"{DAY}: not compared: no bars of the vendor are imported" in (evaluation.description or "")
+    checked = {key.to_user_string() for checks in shares.defs.asset_checks or [] for key in checks.check_keys}
+    assert "SPY/l2:agrees_with_ticks" not in checked

@@ -114,7 +114,8 @@ def make_board(
         last: last trade date, included.
         around: where facts come from.
         from_first: days before the first stored one are expected too, because somebody asked for them by name.
-        has_holes: days of which nothing is known are not expected anywhere: the market of a demo consists of chosen days.
+        has_holes: days of which nothing is known are not expected anywhere: the market of a demo consists of chosen days. The same holds
+            for every row that is made on demand.
 
     Returns:
         The board. It equals what a recount of files, calendar and latest events would say, whatever the cache holds.
@@ -137,7 +138,8 @@ def make_board(
         if first_known is None:
             board.nothing_yet.add(index)
             continue
-        from_day = sys.maxsize if has_holes else first.toordinal() if from_first else first_known
+        is_as_asked = has_holes or series.on_demand
+        from_day = sys.maxsize if is_as_asked else first.toordinal() if from_first else first_known
         _judge_row(board, index, rows, sessions[series.calendar], from_day)
     board.is_synthetic = any(bool(row.stored.table["synthetic"].any()) for row in rows.values())
     return board

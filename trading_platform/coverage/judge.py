@@ -5,7 +5,8 @@ the board of many days (``board.py``).
 
 The gravest rule that applies decides:
 
-1. ``not_expected``: before the first day on which anything is known of this dataset and symbol, unless asked for by a first date.
+1. ``not_expected``: before the first day on which anything is known of this dataset and symbol, unless asked for by a first date; or a
+   day of which nothing is known, of a dataset whose days are made on demand.
 2. Nothing readable is stored. ``missing`` if an attempt failed (its error is the reason), if the run history says that it was made, or
    if its session is over; ``closed`` if there is no session and nobody ever made it; ``not_due`` while its session is not over.
 3. ``refresh_failed``: stored, and the latest attempt failed after the latest success.
@@ -93,7 +94,8 @@ def judge_day(session: SessionFacts, file: FileFacts | None, events: EventFacts,
         session: calendar and clock.
         file: the stored file, None if there is none.
         events: the run history.
-        is_expected: False for days before the first one on which anything is known of this dataset and symbol.
+        is_expected: False for days before the first one on which anything is known of this dataset and symbol, and for days that are made
+            on demand only.
     """
     if file is None:
         return _without_file(session, events, is_expected=is_expected)

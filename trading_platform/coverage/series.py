@@ -23,6 +23,7 @@ class Series:
         contract_version: version of its contract now.
         upstream: names (``MNQ/ticks``) of the dated series that it is made from.
         rejects: view of its refused records, empty if it has none.
+        on_demand: its days are made when somebody asks for them, because they cost money; one that nobody asked for is not missing.
     """
 
     symbol: str
@@ -33,6 +34,7 @@ class Series:
     contract_version: int
     upstream: tuple[str, ...] = ()
     rejects: str = ""
+    on_demand: bool = False
 
     @property
     def name(self) -> str:

@@ -19,7 +19,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -43,6 +43,8 @@ from .zstd_frames import Frame, IncompleteFrameError, NoFrameError, frames
 # A block and its columns stay near the L2 cache; decompressed straight into it, so nothing is allocated per read.
 BLOCK_RECORDS = 4_096
 _READ_BYTES = 65_536
+ANY_SCHEMA: Final = "*"
+_WHOLE_BYTES_MAX = 64 * 1024 * 1024
 _SKIPPABLE_HEADER = 8
 
 
@@ -86,6 +88,7 @@ class DbnFile:
 
     Args:
         path: the file, ``.dbn`` or ``.dbn.zst``; told by its content, not its name.
+        schema: that it must hold; ``ANY_SCHEMA`` to look first.
 
     Attributes:
         path: the file.
@@ -97,8 +100,9 @@ class DbnFile:
         VendorError: E300 no DBN file; E301 DBN version above 3; E302 another schema; E303 cut short; E304 damaged; E305 cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: str = SCHEMA) -> None:
         self.path = path
+        self._schema = schema
         try:
             self._handle = io.FileIO(path, "rb", opener=_open_at_once)
         except OSError as error:
@@ -169,6 +173,27 @@ class DbnFile:
                 self._require_heads(heads[:count], at)
                 yield at, block[:count]
                 at += count
+
+    def whole(self, dtype: np.dtype[np.void], head: int) -> Records:
+        """Return all records of a small file, e.g. the bars of a day.
+
+        Args:
+            dtype: layout of a record.
+            head: its first two bytes, length in words and type, little-endian.
+
+        Raises:
+            VendorError: as :meth:`blocks`.
+        """
+        room = bytearray(_WHOLE_BYTES_MAX)
+        with self._payload() as payload:
+            self._fill(payload, memoryview(bytearray(self._header_bytes)))
+            got = self._fill(payload, memoryview(room))
+        rest = got % dtype.itemsize
+        heads = np.frombuffer(room, np.uint16, got // 2)[:: dtype.itemsize // 2]
+        self._require_heads(heads[: got // dtype.itemsize], 0, head, dtype.itemsize)
+        if rest or got == len(room):
+            raise self._cut(f"{rest} bytes follow record {got // dtype.itemsize - 1}")
+        return np.frombuffer(room, dtype, got // dtype.itemsize)
 
     def close(self) -> None:
         """Close the file."""
@@ -281,23 +306,29 @@ class DbnFile:
         )
 
     def _require_schema(self) -> None:
-        if self.metadata.schema != SCHEMA:
+        if self._schema not in {ANY_SCHEMA, self.metadata.schema}:
             raise VendorError(
                 "E302",
-                f"{self.name} holds {self.metadata.schema or 'several schemas'}, expected {SCHEMA}",
-                "only books of ten levels become level 2 partitions; nothing was stored",
+                f"{self.name} holds {self.metadata.schema or 'several schemas'}, expected {self._schema}",
+                "only books of ten levels become level 2 partitions, bars of a minute are compared with them; nothing was stored",
                 command("tp", "l2", "import", "--help"),
             )
 
-    def _require_heads(self, heads: np.ndarray[Any, np.dtype[np.uint16]], first: int) -> None:
-        good = heads == RECORD_HEAD
+    def _require_heads(
+        self,
+        heads: np.ndarray[Any, np.dtype[np.uint16]],
+        first: int,
+        head: int = RECORD_HEAD,
+        size: int = RECORD_SIZE,
+    ) -> None:
+        good = heads == head
         if good.all():
             return
         bad = int(np.argmin(good))
         raise VendorError(
             "E310",
             f"{self.name}, record {first + bad}: type {int(heads[bad]) >> 8} with {(int(heads[bad]) & 255) * 4} bytes, "
-            f"expected type {RECORD_HEAD >> 8} with {RECORD_SIZE}",
+            f"expected type {head >> 8} with {size}",
             "the file mixes records of several types (a live recording) or is damaged; nothing was stored",
             command("tp", "l2", "import", "--help"),
         )
@@ -333,6 +364,16 @@ class DbnFile:
             "permissions, a missing disk, or a folder of that name; nothing was stored",
             command("tp", "l2", "import", "--help"),
         )
+
+
+def schema_of(path: Path) -> str | None:
+    """Return the schema that a file states; None for a mixed one.
+
+    Raises:
+        VendorError: as :class:`DbnFile`.
+    """
+    with DbnFile(path, ANY_SCHEMA) as file:
+        return file.metadata.schema
 
 
 class _Range:

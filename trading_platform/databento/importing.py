@@ -82,11 +82,11 @@ def examine(path: Path, named: str | None, vendor: Vendor, clock: Clock) -> Owne
             E388; E390 which instrument is meant cannot be told; E391 it is not in the file; E392 it has no record of an open trade date.
     """
     with DbnFile(path) as file:
-        raw, in_file = _instrument(file, named, vendor)
-        symbol = _own_name(raw, file.metadata.dataset, vendor)
+        raw, in_file = instrument_of(file, named, vendor)
+        symbol = own_name(raw, file.metadata.dataset, vendor)
         sessions = list(_sessions(file, vendor, symbol, clock.now()))
         counter = _DayCounter(sessions, file.metadata.instrument_ids(in_file))
-        verifier = Verifier(file, Expectation(symbol=in_file, start_ns=file.metadata.start_ns, end_ns=_end_of(file)))
+        verifier = Verifier(file, Expectation(symbol=in_file, start_ns=file.metadata.start_ns, end_ns=end_of(file)))
         for _, records in file.blocks():
             verifier.add(records)
             counter.add(records)
@@ -187,7 +187,7 @@ class _DayCounter:
         return {day: int(count) for day, count in zip(self._days, self._counts.tolist(), strict=True) if count}
 
 
-def _instrument(file: DbnFile, named: str | None, vendor: Vendor) -> tuple[str, str]:
+def instrument_of(file: DbnFile, named: str | None, vendor: Vendor) -> tuple[str, str]:
     """Return the vendor's name of the instrument, and how the file names it."""
     metadata = file.metadata
     if named is None:
@@ -230,7 +230,7 @@ def _instrument(file: DbnFile, named: str | None, vendor: Vendor) -> tuple[str, 
     )
 
 
-def _own_name(raw: str, dataset: str, vendor: Vendor) -> str:
+def own_name(raw: str, dataset: str, vendor: Vendor) -> str:
     """Return the platform's name of a vendor's symbol: the root of a future, a local name of the mapping file, or the symbol itself."""
     root = future_root(raw, vendor.registry)
     if root is not None:
@@ -249,7 +249,7 @@ def _sessions(file: DbnFile, vendor: Vendor, symbol: str, now: datetime) -> Iter
     """Yield the open sessions that own a part of the file's window, ascending."""
     calendar = calendar_for(vendor.market(symbol).calendar)
     first = calendar.trade_date_at(max(instant_of(file.metadata.start_ns), _noon_of(calendar.first, now)))
-    end = _end_of(file)
+    end = end_of(file)
     stop = min(now, now if end is None else instant_of(end - 1))
     last = calendar.trade_date_at(max(stop, instant_of(file.metadata.start_ns)))
     yield from (session for session in calendar.sessions(first, last) if session.is_open)
@@ -259,14 +259,14 @@ def _noon_of(day: date, like: datetime) -> datetime:
     return datetime(day.year, day.month, day.day, 12, tzinfo=like.tzinfo)
 
 
-def _end_of(file: DbnFile) -> int | None:
+def end_of(file: DbnFile) -> int | None:
     """Return the end of the file's window; None for a query without an end."""
     end = file.metadata.end_ns
     return None if end is None or end >= _OPEN_END else end
 
 
 def _window(file: DbnFile, report: DbnReport, raw: str) -> tuple[Query, tuple[int, int]]:
-    start, end = file.metadata.start_ns, _end_of(file)
+    start, end = file.metadata.start_ns, end_of(file)
     last = start if report.last_ns is None else report.last_ns
     stated = last + 1 if end is None else end
     query = Query(file.metadata.dataset, file.metadata.schema or "", raw, "raw_symbol", start, stated)

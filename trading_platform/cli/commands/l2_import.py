@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from ...databento.vendor import Vendor
     from ...lake import DayResult
 
+_BARS = "ohlcv-1m"
 _HELP = """
 Import DBN files with books of ten levels (mbp-10) that you own: verified like a download, kept in the cache of raw files, and made into
 the days that they hold. Nothing is asked of the vendor and nothing is paid.
 
 Example: tp l2 import ~/databento/glbx-mdp3-20240304.mbp-10.dbn.zst --symbol ESH4
+
+Files of bars of a minute (ohlcv-1m) are taken too: they are kept for comparison with the bars that the trades of a day make.
 
 A futures session lies in two of the vendor's daily files, which are cut at midnight UTC: import both, in any order.
 """
@@ -50,6 +53,11 @@ class ImportTask:
     kept: dict[date, str] = field(default_factory=dict)
     error: PlatformError | None = None
 
+    @property
+    def is_bars(self) -> bool:
+        """Tell whether the file holds bars, which are kept for comparison only."""
+        return self.owned is not None and self.owned.query.schema == _BARS
+
 
 @dataclass
 class Made:
@@ -67,7 +75,9 @@ def register(family: typer.Typer) -> None:
 
 
 def import_files(
-    files: Annotated[list[Path], typer.Argument(help=".dbn or .dbn.zst files of the schema mbp-10")],
+    files: Annotated[
+        list[Path], typer.Argument(help=".dbn or .dbn.zst files of the schema mbp-10, or ohlcv-1m for comparison")
+    ],
     symbol: Annotated[
         str | None,
         typer.Option(
@@ -108,11 +118,18 @@ def _vendor(home: Home, *, synthetic: bool) -> Vendor:
 
 
 def _examine(path: Path, symbol: str | None, home: Home) -> ImportTask:
+    from ...databento.dbn import schema_of
     from ...databento.importing import examine
+    from ...databento.vendor_bars import SCHEMA as BARS
+    from ...databento.vendor_bars import examine_bars
 
     task = ImportTask(path)
     try:
-        task.owned = examine(path, symbol, _vendor(home, synthetic=False), SystemClock())
+        vendor = _vendor(home, synthetic=False)
+        if schema_of(path) == BARS:
+            task.owned = examine_bars(path, symbol, vendor)
+        else:
+            task.owned = examine(path, symbol, vendor, SystemClock())
         if home.is_demo and not task.owned.synthetic:
             raise RefusedError(
                 "E385",
@@ -143,7 +160,7 @@ def _make(tasks: list[ImportTask], home: Home, *, json_output: bool) -> list[Mad
     """Make the days of all good files, each symbol on its own."""
     wanted: dict[tuple[str, bool], set[date]] = {}
     for task in tasks:
-        if task.owned is not None and task.error is None:
+        if task.owned is not None and task.error is None and not task.is_bars:
             wanted.setdefault((task.owned.symbol, task.owned.synthetic), set()).update(task.owned.days)
     _activate(home, [symbol for symbol, _ in wanted])
     return [
@@ -194,6 +211,13 @@ def _print_tasks(tasks: list[ImportTask], *, dry_run: bool) -> None:
             continue
         days = list(owned.days)
         span = f": {days[0]} to {days[-1]}" if days else ""
+        if task.is_bars:
+            kept = "would be kept" if dry_run else "kept"
+            console.out.print(
+                f"{task.path.name}: {owned.raw_symbol} of {owned.dataset}, {owned.records:,} bars of a minute {kept} for the check "
+                f"agrees_with_vendor_bars of {owned.symbol}/l2{span}"
+            )
+            continue
         console.out.print(
             f"{task.path.name}: {owned.raw_symbol} of {owned.dataset}, {owned.records:,} records, {len(days)} trade dates "
             f"{'would be ' if dry_run else ''}imported as {owned.symbol}/l2{span}"
