@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from . import mbp10_variants
@@ -15,6 +16,8 @@ MEMORY_LIMIT_MB = 300
 OURS, FLOOR = "ours, everything on", "floor: decode + split + encode"
 TO_PARQUET, TO_DF = "DBNStore.to_parquet", "DBNStore.to_df + to_parquet"
 METRICS = "measures per second"
+TWO = "one day alone, then two side by side"
+_SCALING_ROUNDS = 5
 
 
 def run(settings: Settings) -> Result:
@@ -38,6 +41,7 @@ def run(settings: Settings) -> Result:
     prepare(f"{mbp10_variants.__name__}:compare", **folders)
     arguments = {"ours_out": str(_folder(OURS)), "records": records}
     series |= measure([Variant(METRICS, f"{mbp10_variants.__name__}:metrics", arguments)], settings)
+    series |= measure([_variant(TWO, "side_by_side", file, records)], replace(settings, rounds=_SCALING_ROUNDS))
     return Result(
         NAME,
         f"{records / 1e6:.2f} M synthetic mbp-10 records ({file.stat().st_size / MEGABYTE:,.0f} MB of DBN) to the columns of `l2`; ours "
@@ -80,6 +84,8 @@ def _lines(series: dict[str, Series], records: int) -> list[Line]:
             at_most=3.0,
             noisy=metrics.is_noisy,
         ),
+        Line("two days side by side: speed against one after the other", series[TWO].median("scaling"), "x"),
+        Line("two days side by side: CPU seconds against twice one", series[TWO].median("cpu_growth"), "x"),
         Line("Parquet written by ours", ours_bytes / records, "bytes per record"),
     ]
 

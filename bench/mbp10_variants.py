@@ -7,6 +7,7 @@ proves that ours and the floor hold the same rows as the file.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -216,3 +217,45 @@ def metrics(ours_out: str, records: int) -> Work:
         return {"rows": found.height}
 
     return work
+
+
+def side_by_side(path: str, out: str, records: int) -> Work:
+    """Prepare the conversion of one day alone and then of two days at once, each in a process of its own."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    jobs = [(path, f"{out}/{number}", records) for number in range(3)]
+    for _, folder, _ in jobs:
+        Path(folder).mkdir(parents=True)
+    pool = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+    list(pool.map(_warm, range(8)))
+
+    def work() -> dict[str, Any]:
+        alone_s, alone_cpu_s = pool.submit(_one_day, *jobs[0]).result()
+        both = [future.result() for future in [pool.submit(_one_day, *job) for job in jobs[1:]]]
+        pool.shutdown()
+        return {
+            "scaling": 2 * alone_s / max(wall_s for wall_s, _ in both),
+            "cpu_growth": sum(cpu_s for _, cpu_s in both) / (2 * alone_cpu_s),
+        }
+
+    return work
+
+
+def _one_day(path: str, out: str, records: int) -> tuple[float, float]:
+    """Convert one day; return wall and CPU seconds without the imports."""
+    work = ours(path, out, records)
+    started, cpu_s = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - started, time.process_time() - cpu_s
+
+
+def _warm(number: int) -> int:
+    """Import what a conversion needs, in whichever process of the pool takes the call."""
+    import databento_dbn  # noqa: F401
+
+    from trading_platform.lake.contracts import L2
+
+    L2.validate(L2.empty())
+    time.sleep(0.05)
+    return number
