@@ -15,7 +15,7 @@ import dagster as dg
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
-from assets import bars, catalog, checks, coverage, depth, keys, l2, ticks  # noqa: E402
+from assets import bars, catalog, checks, coverage, depth, keys, l2, ticks, watchlist  # noqa: E402
 from assets.freshness import freshness_check  # noqa: E402
 from assets.l2_agreement import agreement_checks  # noqa: E402
 from assets.metadata import column_schema, no_column_schema  # noqa: E402
@@ -26,6 +26,7 @@ from resources import build_resources  # noqa: E402
 from sensors.dead_runs import dead_runs_sensor  # noqa: E402
 from sensors.new_files import new_files_sensor  # noqa: E402
 from sensors.run_failures import run_failures_sensor  # noqa: E402
+from sensors.watchlist import watchlist_sensor  # noqa: E402
 from trading_platform.bars import BarsBuilder  # noqa: E402
 from trading_platform.databento.l2_builder import L2Builder  # noqa: E402
 from trading_platform.depth import DepthMetricsBuilder  # noqa: E402
@@ -77,7 +78,8 @@ def build_defs(
     # What may cost money is no part of the daily ingest: it is made when somebody asks for it.
     bought = [asset for instrument in registry.active for asset in l2.l2_assets(instrument, describe)]
     agreed = [check for asset in bought for check in agreement_checks(asset, registry.get(asset.key.path[0]))]
-    views = catalog.sql_views_asset([asset.key for asset in (*dated, *bought)])
+    listed = watchlist.watchlist_asset(describe)
+    views = catalog.sql_views_asset([asset.key for asset in (*dated, *bought, listed)])
     board = coverage.coverage_asset([*dated, *bought], home.coverage_cache_dir, is_demo=home.is_demo)
     # Without dated assets there is nothing to ingest, and a job of unpartitioned assets could not be asked for a trade date.
     ingest = daily_ingest_job(dated, [views, board]) if dated else None
@@ -86,7 +88,7 @@ def build_defs(
     pace = RefreshSettings(live_interval_s=settings.live_interval_s, retry_pause_s=settings.retry_pause_s)
     watch = new_files_sensor(dated, home.claims_dir, pace, interval_s=settings.watch_interval_s) if dated else None
     return dg.Definitions(
-        assets=[*dated, *bought, views, board],
+        assets=[*dated, *bought, listed, views, board],
         asset_checks=[
             *(checks.data_checks(asset, _CHECKS[asset.key.path[1]]) for asset in (*dated, *bought)),
             *fresh,
@@ -97,7 +99,12 @@ def build_defs(
             *([] if ingest is None else [daily_ingest_schedule(ingest, registry.active, dated)]),
             *([] if look is None else [freshness_schedule(look)]),
         ],
-        sensors=[dead_runs_sensor(), run_failures_sensor(), *([] if watch is None else [watch])],
+        sensors=[
+            dead_runs_sensor(),
+            run_failures_sensor(),
+            watchlist_sensor(home.claims_dir, interval_s=settings.watch_interval_s),
+            *([] if watch is None else [watch]),
+        ],
         resources={**build_resources(home, settings), **(resource_overrides or {})},
         # A process per step costs 1.5 CPU seconds of imports; the work of a step is often less.
         executor=dg.in_process_executor,

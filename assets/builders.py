@@ -6,8 +6,9 @@ compute the same fingerprints. Does not belong here: the builders themselves (``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -16,14 +17,16 @@ import dagster as dg
 from trading_platform.bars import BarsBuilder
 from trading_platform.clock import Clock
 from trading_platform.databento.l2_builder import L2Builder
+from trading_platform.databento.targets import SHARES_CALENDAR
 from trading_platform.databento.vendor import Vendor
 from trading_platform.depth import DepthMetricsBuilder
 from trading_platform.instruments import Instrument, Registry, RollTable
 from trading_platform.l2.metrics_builder import L2MetricsBuilder
-from trading_platform.lake import LocalLake
-from trading_platform.lake.building import DayBuilder
+from trading_platform.l2.watchlist_days import WatchlistDays
+from trading_platform.lake import DayResult, LocalLake, build_day
+from trading_platform.lake.building import DayBuilder, PreparedBuilder
 from trading_platform.lake.stat_cache import StatCache
-from trading_platform.sessions import calendar_for
+from trading_platform.sessions import calendar_for, opened
 from trading_platform.sierra import SierraArchive, TicksBuilder
 from trading_platform.sierra.depth import DepthArchive, DepthEventsBuilder
 
@@ -38,6 +41,22 @@ class _HasResources(Protocol):
     @property
     def resources(self) -> Any:
         """Return the resources by attribute."""
+        ...
+
+
+class DayMaker(Protocol):
+    """What the body of a dated asset asks for."""
+
+    def prepare(self, days: Sequence[date]) -> None:
+        """Look at all days of a run before the first one is made; never raises, what is refused becomes the outcome of its days."""
+        ...
+
+    def make(self, trade_date: date, *, force: bool = False, verify: bool = False) -> DayResult:
+        """Make one day; never raises, errors are part of the result."""
+        ...
+
+    def close(self) -> None:
+        """End what ``prepare`` began; called after the last day, and when a run is interrupted."""
         ...
 
 
@@ -64,6 +83,12 @@ class Workbench:
     stat_cache: StatCache
     clock: Clock
     vendor: Vendor
+
+    def opened(self, symbol: str) -> date:
+        """Return the latest trade date that has opened for the first part of an asset key; for a list, that of shares."""
+        if symbol == keys.WATCHLIST.path[0]:
+            return calendar_for(SHARES_CALENDAR).opened(self.clock.now())
+        return opened(self.clock.now(), self.registry.get(symbol))
 
     @classmethod
     def open(cls, resources: Mapping[str, Any]) -> Self:
@@ -169,10 +194,49 @@ def builder_for(key: dg.AssetKey, bench: Workbench) -> DayBuilder:
     """Return the builder behind a dated asset.
 
     Raises:
-        KeyError: if the key is not one of ``keys`` (the catalogue views have no builder).
+        KeyError: if the key is not one of ``keys`` (the catalogue views have no builder), or that of the watchlist, which has many.
     """
     symbol, dataset = key.path
+    if key == keys.WATCHLIST:
+        raise KeyError(key)
     return _BUILDERS[dataset](bench.registry.get(symbol), bench)
+
+
+def subject_of(key: dg.AssetKey, bench: Workbench) -> DayBuilder | WatchlistDays:
+    """Return what is planned: the builder of an asset with one file per day, or the days of the list."""
+    if key == keys.WATCHLIST:
+        return WatchlistDays(bench.vendor.settings.watchlist, bench.lake, bench.vendor, bench.clock)
+    return builder_for(key, bench)
+
+
+def maker_for(key: dg.AssetKey, bench: Workbench) -> DayMaker:
+    """Return what makes the days of a dated asset.
+
+    Raises:
+        KeyError: see :func:`builder_for`.
+    """
+    subject = subject_of(key, bench)
+    return subject if isinstance(subject, WatchlistDays) else _OneFile(subject, bench.lake)
+
+
+@dataclass(frozen=True)
+class _OneFile:
+    """Makes days that are one file each."""
+
+    builder: DayBuilder
+    lake: LocalLake
+
+    def prepare(self, days: Sequence[date]) -> None:
+        """Let the builder look at all days, if it wants to."""
+        if isinstance(self.builder, PreparedBuilder):
+            self.builder.prepare(days)
+
+    def make(self, trade_date: date, *, force: bool = False, verify: bool = False) -> DayResult:
+        """Make one day."""
+        return build_day(self.builder, trade_date, self.lake, force=force, verify=verify)
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 def has_builder(key: dg.AssetKey) -> bool:

@@ -103,7 +103,8 @@ def coverage_asset(
 
 def series_of(specs: Iterable[dg.AssetSpec], registry: Registry) -> list[Series]:
     """Return the rows of the board: all assets with trade dates, symbol by symbol as they are active, datasets as they are listed."""
-    dated = [spec for spec in specs if spec.partitions_def is TRADE_DATES or spec.partitions_def == TRADE_DATES]
+    # A day of the watchlist is many files, so it is no row.
+    dated = [spec for spec in specs if spec.partitions_def == TRADE_DATES and spec.key != keys.WATCHLIST]
     names = {spec.key.to_user_string() for spec in dated}
     rows = []
     for spec in dated:

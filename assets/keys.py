@@ -19,6 +19,9 @@ L2_METRICS = "l2_metrics"
 # Making them may cost money, so they are made only when they are named.
 PAID = frozenset({L2, L2_METRICS})
 
+WATCHLIST = dg.AssetKey(["watchlist", L2])
+"""Level 2 of what a list names, one file per symbol and day; the only dated key that does not begin with an instrument."""
+
 SQL_VIEWS = dg.AssetKey(["lake", "sql_views"])
 COVERAGE = dg.AssetKey(["lake", "coverage"])
 CATALOG = (SQL_VIEWS, COVERAGE)

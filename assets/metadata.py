@@ -5,12 +5,12 @@ Belongs here: the translation of day results and contracts into Dagster metadata
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from trading_platform.lake import DayResult
+from trading_platform.lake import DayPart, DayResult
 from trading_platform.lake.building import CheckResult
 from trading_platform.lake.contract import DatasetContract
 from trading_platform.settings import SYNTHETIC_LABEL
@@ -29,6 +29,9 @@ _SHOWN_FACTS = (
     "largest_gap_s",
     "rejected_rows",
 )
+
+# An event holds 16 KB: so many rows of so long reasons leave half of it to everything else.
+_MOST_PARTS, _MOST_REASON = 40, 120
 
 # Keys that the planner and other tools read back from the latest event of a partition.
 OUTCOME = "outcome"
@@ -60,6 +63,8 @@ def event_metadata(result: DayResult, *, symbol: str, dataset: str) -> dict[str,
     metadata |= {name: result.facts[name] for name in _SHOWN_FACTS if result.facts.get(name) is not None}
     if result.facts:
         metadata["facts"] = dg.MetadataValue.json(dict(result.facts))
+    if result.parts:
+        metadata["parts"] = _part_table(result.parts)
     if result.details:
         metadata["source"] = dg.MetadataValue.json(dict(result.details))
     metadata["size_bytes"] = dg.MetadataValue.int(result.size_bytes)
@@ -82,6 +87,8 @@ def failure_metadata(result: DayResult) -> dict[str, Any]:
         }
     if result.checks:
         metadata["checks"] = _check_table(result.checks)
+    if result.parts:
+        metadata["parts"] = _part_table(result.parts)
     return metadata
 
 
@@ -134,6 +141,35 @@ def _check_table(checks: Iterable[CheckResult]) -> dg.TableMetadataValue:
             for check in checks
         ]
     )
+
+
+def _part_table(parts: Sequence[DayPart]) -> dg.TableMetadataValue:
+    """Return one record per file, those with something to tell first, and as many as an event holds."""
+    told = sorted(parts, key=lambda part: not _told(part.result))
+    records: list[dict[str, Any]] = [
+        {
+            "symbol": part.symbol,
+            "outcome": part.result.outcome.value,
+            "rows": part.result.rows,
+            "paid_usd": round(part.cost_usd, 6),
+            "reason": _told(part.result)[:_MOST_REASON],
+        }
+        for part in told[:_MOST_PARTS]
+    ]
+    if len(told) > _MOST_PARTS:
+        left = told[_MOST_PARTS:]
+        rows, paid = sum(part.result.rows for part in left), sum(part.cost_usd for part in left)
+        more = {"symbol": f"{len(left)} more", "outcome": "", "rows": rows, "paid_usd": round(paid, 6), "reason": ""}
+        records.append(more)
+    return dg.MetadataValue.table([dg.TableRecord(record) for record in records])
+
+
+def _told(result: DayResult) -> str:
+    """Return why a file is not there, or what is remarkable about it."""
+    if not result.outcome.is_materialized:
+        return _first_line(result)
+    warned = [f"{check.name}: {check.description}" for check in result.checks if not check.passed]
+    return "; ".join([*([result.reason] if result.reason else ()), *warned])
 
 
 def _first_line(result: DayResult) -> str:

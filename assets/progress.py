@@ -15,11 +15,10 @@ from typing import Self
 import dagster as dg
 import structlog
 
-from trading_platform.lake import DayResult, build_day
-from trading_platform.lake.building import DayBuilder, PreparedBuilder
+from trading_platform.lake import DayResult
 from trading_platform.process import ProcessIdentity
 
-from .builders import Workbench, builder_for
+from .builders import Workbench, maker_for
 from .metadata import describe_failures, event_metadata, failure_metadata
 from .partitions import trade_date_of
 
@@ -51,8 +50,8 @@ class PartitionProgress:
 
     def __init__(self, context: dg.AssetExecutionContext, workbench: Workbench) -> None:
         self._context = context
-        self._workbench = workbench
-        self._builder: DayBuilder = builder_for(context.asset_key, workbench)
+        self._symbol, self._dataset = context.asset_key.path
+        self._maker = maker_for(context.asset_key, workbench)
         self._tags = context.run.tags
         self.results: list[DayResult] = []
 
@@ -64,16 +63,13 @@ class PartitionProgress:
         return self
 
     def prepare(self, partition_keys: Sequence[str]) -> None:
-        """Let the builder look at all days of the run, if it wants to."""
-        if isinstance(self._builder, PreparedBuilder):
-            self._builder.prepare([trade_date_of(key) for key in partition_keys])
+        """Let the maker look at all days of the run."""
+        self._maker.prepare([trade_date_of(key) for key in partition_keys])
 
     def build(self, partition_key: str) -> DayResult:
         """Make one day and record what became of it."""
-        result = build_day(
-            self._builder,
+        result = self._maker.make(
             trade_date_of(partition_key),
-            self._workbench.lake,
             force=self._tags.get(TAG_FORCE) == "true",
             verify=self._tags.get(TAG_VERIFY) == "true",
         )
@@ -81,8 +77,8 @@ class PartitionProgress:
         self._record(result, partition_key)
         _log.info(
             "day",
-            symbol=self._builder.symbol,
-            dataset=self._builder.contract.name,
+            symbol=self._symbol,
+            dataset=self._dataset,
             trade_date=partition_key,
             outcome=result.outcome.value,
             rows=result.rows,
@@ -100,7 +96,7 @@ class PartitionProgress:
             metadata = failure_metadata(result)
             self._context.log_event(dg.AssetObservation(key, partition=partition_key, metadata=metadata))
             return
-        metadata = event_metadata(result, symbol=self._builder.symbol, dataset=self._builder.contract.name)
+        metadata = event_metadata(result, symbol=self._symbol, dataset=self._dataset)
         self._context.log_event(dg.AssetMaterialization(key, partition=partition_key, metadata=metadata))
         # Dagster adds one more event per partition at the end of the run; without this it would be the empty one that people see.
         self._context.add_asset_metadata(metadata, partition_key=partition_key)
@@ -112,6 +108,7 @@ class PartitionProgress:
         trace: TracebackType | None,
     ) -> None:
         """Raise one failure that names every bad day."""
+        self._maker.close()
         failures = [result for result in self.results if not result.outcome.is_materialized]
         if kind is not None or not failures:
             return

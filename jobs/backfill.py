@@ -27,7 +27,7 @@ from trading_platform.errors import ExecutionError
 from trading_platform.lake import DayResult
 from trading_platform.lake.building import Outcome
 from trading_platform.process import ProcessIdentity
-from trading_platform.sessions import opened, weekdays_between
+from trading_platform.sessions import weekdays_between
 
 from .claims import claim, claim_of_runs, partition_name
 from .dead_runs import end_dead_runs, end_runs_of
@@ -103,6 +103,11 @@ class AssetReport:
         return [day for day in self.planned if day.state is DayState.NOT_RECORDED]
 
     @property
+    def not_listed(self) -> list[PlannedDay]:
+        """Return the days on which a list names nothing; they count as EMPTY, which is what a run would say of them."""
+        return [day for day in self.planned if day.state is DayState.NOT_LISTED]
+
+    @property
     def notes(self) -> list[PlannedDay]:
         """Return the days that stay as they are for a reason that people should know."""
         return [day for day in self.planned if day.state is DayState.CURRENT and day.why]
@@ -113,13 +118,14 @@ class AssetReport:
         return [result for result in self.results if not result.outcome.is_materialized]
 
     def counts(self) -> dict[Outcome, int]:
-        """Count days by outcome; current days count as SKIP, days not open yet as PENDING, days not recorded as MISSING."""
+        """Count days by outcome; days that do not run: current SKIP, not open yet PENDING, not recorded MISSING, not listed EMPTY."""
         counts = dict.fromkeys(Outcome, 0)
         for result in self.results:
             counts[result.outcome] += 1
         counts[Outcome.SKIP] += sum(day.state is DayState.CURRENT for day in self.planned)
         counts[Outcome.PENDING] += sum(day.state is DayState.NOT_OPEN for day in self.planned)
         counts[Outcome.MISSING] += len(self.not_recorded)
+        counts[Outcome.EMPTY] += len(self.not_listed)
         return counts
 
 
@@ -207,8 +213,7 @@ class Backfill:
 
     def _days(self, key: dg.AssetKey, request: BackfillRequest) -> tuple[list[date], list[PlannedDay]]:
         """Split the range into days that have a partition key and an open session, and days that have not."""
-        now = self._workbench.clock.now()
-        latest = opened(now, self._workbench.registry.get(key.path[0]))
+        latest = self._workbench.opened(key.path[0])
         last_key = date.fromisoformat(TRADE_DATES.get_last_partition_key() or request.first.isoformat())
         runnable = min(request.last, latest, last_key)
         days = [] if request.first > runnable else weekdays_between(request.first, runnable)
@@ -368,6 +373,5 @@ def _root_cause(error: SerializableErrorInfo) -> str:
 def latest_opened(defs: dg.Definitions, keys: Sequence[dg.AssetKey]) -> date:
     """Return the latest trade date whose session has opened, over the instruments of the assets."""
     with Workbench.of(defs) as workbench:
-        now = workbench.clock.now()
         symbols = {key.path[0] for key in keys if has_builder(key)} or {i.symbol for i in workbench.registry.active}
-        return max(opened(now, workbench.registry.get(symbol)) for symbol in symbols)
+        return max(workbench.opened(symbol) for symbol in symbols)

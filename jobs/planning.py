@@ -13,10 +13,11 @@ from enum import StrEnum
 
 import dagster as dg
 
-from assets.builders import Workbench, builder_for
+from assets.builders import Workbench, subject_of
 from assets.metadata import is_done
 from trading_platform.clock import SystemClock
 from trading_platform.errors import LakeError, PlatformError
+from trading_platform.l2.watchlist_days import WatchlistDays
 from trading_platform.lake.building import DayBuilder, RecordedSource, present_fingerprint
 from trading_platform.lake.reader import is_intact
 from trading_platform.sessions import calendar_for
@@ -33,6 +34,7 @@ class DayState(StrEnum):
     UNREADABLE = "unreadable"
     NOT_OPEN = "not open"
     NOT_RECORDED = "not recorded"
+    NOT_LISTED = "not listed"
     REFRESH_FAILED = "refresh failed"
     BLOCKED = "blocked"
 
@@ -93,13 +95,13 @@ def plan_days(
     """
     materialized = instance.get_materialized_partitions(key)
     if mode is Mode.FORCE:
-        builder = builder_for(key, workbench)
+        builder = subject_of(key, workbench)
         forced = {day: PlannedDay(day, DayState.FORCED, "forced") for day in days}
-        # Nothing forces a source to hold what was recorded later.
+        # Nothing forces a source to hold what was recorded later, or a list to name a symbol.
         new = (_first_time(builder, day) for day in days if day.isoformat() not in materialized)
-        return list((forced | {one.trade_date: one for one in new if one.state is DayState.NOT_RECORDED}).values())
+        return list((forced | {one.trade_date: one for one in new if not one.is_to_run}).values())
     known = [day for day in days if day.isoformat() in materialized]
-    builder = builder_for(key, workbench)
+    builder = subject_of(key, workbench)
     finished = _finished(key, builder, workbench, instance, known) if mode is not Mode.MISSING_ONLY else {}
     failed = _failed_since(key, instance, known) if mode is not Mode.MISSING_ONLY else frozenset()
     planned: list[PlannedDay] = []
@@ -127,7 +129,7 @@ def unfinished_days(
     """Return the days that were never made (MISSING) or before their session had ended (PARTIAL), without comparing any source."""
     materialized = instance.get_materialized_partitions(key)
     known = [day for day in days if day.isoformat() in materialized]
-    finished = _finished(key, builder_for(key, workbench), workbench, instance, known)
+    finished = _finished(key, subject_of(key, workbench), workbench, instance, known)
     states = {day: DayState.PARTIAL for day in known if not finished.get(day.isoformat(), False)}
     return states | {day: DayState.MISSING for day in days if day.isoformat() not in materialized}
 
@@ -167,26 +169,38 @@ def _unusable(workbench: Workbench, key: dg.AssetKey, day: date) -> str | None:
         return f"cannot be read: {error.code}"
 
 
-def _first_time(builder: DayBuilder, day: date) -> PlannedDay:
+def _first_time(builder: DayBuilder | WatchlistDays, day: date) -> PlannedDay:
+    if isinstance(builder, WatchlistDays):
+        nothing = builder.nothing_listed(day)
+        if nothing is not None:
+            return PlannedDay(day, DayState.NOT_LISTED, nothing)
+        return PlannedDay(day, DayState.MISSING, "no materialization")
     why = builder.not_recorded(day) if isinstance(builder, RecordedSource) else None
     if why is not None:
         return PlannedDay(day, DayState.NOT_RECORDED, why)
     return PlannedDay(day, DayState.MISSING, "no materialization")
 
 
-def _judge(builder: DayBuilder, workbench: Workbench, day: date, *, verify: bool) -> PlannedDay:
+def _judge(builder: DayBuilder | WatchlistDays, workbench: Workbench, day: date, *, verify: bool) -> PlannedDay:
     """Compare a day; what cannot be compared is run, so that its error becomes the outcome of that day and of no other."""
     try:
+        if isinstance(builder, WatchlistDays):
+            return _compare_listed(builder, workbench, day, verify=verify)
         return _compare(builder, workbench, day, verify=verify)
     except PlatformError as error:
         return PlannedDay(day, DayState.UNREADABLE, f"{error.code} {error.what}")
 
 
 def _finished(
-    key: dg.AssetKey, builder: DayBuilder, workbench: Workbench, instance: dg.DagsterInstance, days: Sequence[date]
+    key: dg.AssetKey,
+    builder: DayBuilder | WatchlistDays,
+    workbench: Workbench,
+    instance: dg.DagsterInstance,
+    days: Sequence[date],
 ) -> dict[str, bool]:
     """Tell for each materialized day whether its session had ended when it was made."""
-    late = [day for day in days if _was_written_late(builder, workbench, day)]
+    # Many files have many ages, so for a list the events decide.
+    late = [] if isinstance(builder, WatchlistDays) else [d for d in days if _was_written_late(builder, workbench, d)]
     finished = {day.isoformat(): True for day in late}
     return finished | _finished_by_events(key, instance, sorted(set(days) - set(late)))
 
@@ -236,3 +250,17 @@ def _compare(builder: DayBuilder, workbench: Workbench, day: date, *, verify: bo
             return PlannedDay(day, DayState.UNREADABLE, "its stored file is damaged")
         return PlannedDay(day, DayState.CURRENT)
     return PlannedDay(day, DayState.STALE, "source, settings or code changed since it was made")
+
+
+def _compare_listed(listed: WatchlistDays, workbench: Workbench, day: date, *, verify: bool) -> PlannedDay:
+    """Compare the file of each symbol of a day: one that is not there or not current makes the day stale."""
+    if not listed.has_list:
+        return PlannedDay(day, DayState.CURRENT, "there is no watchlist now; stored files kept")
+    found = {symbol: _compare(one, workbench, day, verify=verify) for symbol, one in listed.builders(day).items()}
+    changed = {symbol: one for symbol, one in found.items() if one.is_to_run}
+    if not changed:
+        kept = [f"{symbol}: {one.why}" for symbol, one in found.items() if one.why]
+        return PlannedDay(day, DayState.CURRENT, "; ".join(kept))
+    new = [symbol for symbol, one in changed.items() if one.state is DayState.MISSING]
+    why = f"{', '.join(new)} not stored" if new else f"{', '.join(changed)} changed since it was made"
+    return PlannedDay(day, DayState.STALE, why)

@@ -213,8 +213,13 @@ class Home:
 
     @property
     def cache_dir(self) -> Path:
-        """Return the folder whose content can be deleted at any time."""
+        """Return the folder whose content can be deleted at any time, but for ``raw_dbn_dir``."""
         return self.path / "cache"
+
+    @property
+    def raw_dbn_dir(self) -> Path:
+        """Return the folder of raw files that were paid for; what is deleted there has to be paid for again."""
+        return self.cache_dir / "dbn"
 
     @property
     def claims_dir(self) -> Path:

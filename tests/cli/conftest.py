@@ -19,6 +19,7 @@ import pytest
 from trading_platform import settings, simulation
 from trading_platform.cli import main
 from trading_platform.errors import PlatformError
+from trading_platform.simulation.databento import StandInMarket
 
 # Two stretches of trade dates: the roll from H25 to M25 on Monday, and Good Friday, which is closed.
 DATES = (date(2025, 3, 14), date(2025, 3, 17), date(2025, 4, 18))
@@ -77,6 +78,9 @@ def small_demo() -> Iterator[None]:
         patch.setattr(simulation, "DEMO_DATES", DATES)
         small = partial(simulation.write_demo_archive, trade_dates=DATES, ticks_per_full_day=TICKS_PER_DAY)
         patch.setattr(simulation, "write_demo_archive", small)
+        patch.setattr(simulation, "DEMO_L2_DATES", DATES[:1])
+        market = partial(StandInMarket.of_demo, ticks_per_full_day=TICKS_PER_DAY)
+        patch.setattr(StandInMarket, "of_demo", market)
         yield
 
 

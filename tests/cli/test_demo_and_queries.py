@@ -5,16 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
 import shlex
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
 
 from trading_platform.bars.partials import REPAIR
+from trading_platform.cli.demo_l2 import open_shop
 from trading_platform.clock import FixedClock
 from trading_platform.errors import QualityError
+from trading_platform.l2.agreement import compare_with_ticks
+from trading_platform.lake import LocalLake
 from trading_platform.settings import SYNTHETIC_LABEL, create_home, open_home
 
 from .conftest import DATES, TICKS_PER_DAY, Demo, call, listing, small_demo
@@ -25,12 +32,63 @@ LAST = DATES[1].isoformat()
 def test_u1_demo_runs_the_whole_graph_and_shows_it(demo: Demo) -> None:
     assert demo.called.code == 0, demo.called.err
     assert "SYNTHETIC DATA" in demo.called.out
-    # Three datasets of ticks on two open dates, two of market depth on three dates, each for two instruments.
-    assert "SUMMARY WRITE=24 SKIP=0 EMPTY=0 CLOSED=6 " in demo.called.out
+    # For two instruments each: three datasets of ticks on two open dates, two of market depth on three, two of level 2 on one.
+    assert "SUMMARY WRITE=28 SKIP=0 EMPTY=0 CLOSED=6 " in demo.called.out
     for title in ("daily bars per symbol", "busiest minutes", "buy minus sell volume"):
         assert title in demo.called.out
     assert f"make ui   or: TP_HOME={demo.home} tp ui" in demo.called.out
+    assert f"look at a day: TP_HOME={demo.home} tp l2 analyze ES 2025-03-14 --plot" in demo.called.out
     assert open_home(demo.home).is_demo
+
+
+def test_l7_demo_buys_level_2_from_a_stand_in_for_pretend_dollars(demo: Demo) -> None:
+    assert re.search(r"level 2: 2 days bought for 0\.0\d pretend dollars .*SYNTHETIC, no money", demo.called.out)
+    home = open_home(demo.home)
+    assert not home.spend_ledger.exists()
+    lake = LocalLake(home.lake_dir)
+    for root in ("ES", "MNQ"):
+        for dataset in ("l2", "l2_metrics"):
+            footer = lake.footer(dataset, root, DATES[0])
+            assert footer is not None
+            assert (footer.synthetic, footer.rows > 1_000) == (True, True)
+        agreed = compare_with_ticks(lake, root, DATES[0])
+        assert agreed.passed
+        assert agreed.values["volume_difference_frac"] == 0
+
+
+def test_l7_nothing_of_the_account_of_the_user_gets_into_the_demo(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = {"DATABENTO_API_KEY": "db-mine", "TP_DATABENTO_MAX_USD_PER_RUN": "0", "TP_L2_WINDOW_ET": "09:30-11:00"}
+    for name, value in {**mine, "REQUESTS_CA_BUNDLE": "mine.pem"}.items():
+        monkeypatch.setenv(name, value)
+    with open_shop(open_home(demo.home)) as shop:
+        settings = shop.vendor.settings
+        assert settings.databento_gateway.startswith("https://127.0.0.1:")
+        assert settings.databento_api_key is not None
+        assert settings.databento_api_key.get_secret_value() == "db-simulated"
+        assert (settings.databento_max_usd_per_run, settings.l2_window_et) == (10.0, None)
+        assert os.environ["REQUESTS_CA_BUNDLE"] != "mine.pem"
+    assert {name: os.environ[name] for name in mine} == mine
+    assert os.environ["REQUESTS_CA_BUNDLE"] == "mine.pem"
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", urlsplit(settings.databento_gateway).port or 0), timeout=5)
+
+
+def test_l7_commands_in_a_demo_home_work_with_what_was_bought_and_never_ask_the_vendor_e385(demo: Demo) -> None:
+    day = DATES[0].isoformat()
+    range_ = ("--from", day, "--to", day)
+    plan = call("l2", "plan", "--symbols", "ES", *range_, "--json", home=demo.home)
+    assert (plan.code, plan.json["synthetic"], plan.json["tasks"][0]["step"]) == (0, True, "nothing")
+    current = call("backfill", "ES/l2", "ES/l2_metrics", *range_, "--json", home=demo.home)
+    assert (current.code, [one["outcomes"]["SKIP"] for one in current.json["assets"]]) == (0, [1, 1])
+    spend = call("l2", "spend", "--json", home=demo.home).json
+    assert (spend["synthetic"], spend["calls"]) == (True, 2)
+    again = call(
+        "l2", "plan", "--symbols", "ES", "--from", "2025-03-13", "--to", "2025-03-13", "--json", home=demo.home
+    )
+    (task,) = again.json["tasks"]
+    assert (task["step"], task["reason"][:4]) == ("UNAVAIL", "E385")
+    follow = "tp simulate databento -- tp l2 backfill --symbols ES --from 2025-03-13 --to 2025-03-13"
+    assert task["next"] == follow
 
 
 def test_u1_demo_again_finds_all_current(demo: Demo) -> None:
@@ -41,6 +99,8 @@ def test_u1_demo_again_finds_all_current(demo: Demo) -> None:
     assert called.json["all_current"] is True
     assert called.json["files_written"] is False
     assert called.json["synthetic"] is True
+    assert (called.json["level_2"]["days"], called.json["level_2"]["usd"]) == (0, 0)
+    assert called.json["level_2"]["days_before"] == 2
     assert [query["rows"] != [] for query in called.json["queries"]] == [True, True, True]
     assert listing(demo.home / "lake") | listing(demo.home / "sierra") == before
 

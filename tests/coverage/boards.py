@@ -14,8 +14,8 @@ from trading_platform.sessions import weekdays_between
 NOW = datetime(2025, 3, 20, 12, tzinfo=UTC)
 
 
-def series(symbol: str = "MNQ", dataset: str = "ticks") -> Series:
-    return Series(symbol, dataset, dataset, "CME_EQUITY", "1", 1, rejects="tick_rejects")
+def series(symbol: str = "MNQ", dataset: str = "ticks", *, on_demand: bool = False) -> Series:
+    return Series(symbol, dataset, dataset, "CME_EQUITY", "1", 1, rejects="tick_rejects", on_demand=on_demand)
 
 
 def board_of(

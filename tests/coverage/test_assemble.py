@@ -53,14 +53,19 @@ def random_row(random: np.random.Generator, calendar: CalendarDays) -> assemble.
     return assemble._Row(StoredDays(table, texts, first_day), events, event_ids, complete & is_made)
 
 
+@pytest.mark.parametrize("on_demand", [False, True])
 @pytest.mark.parametrize("seed", range(12))
 def test_p12_arrays_and_single_days_agree(
-    seed: int, calendar: CalendarDays, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    seed: int,
+    on_demand: bool,  # noqa: FBT001 - pytest hands it over
+    calendar: CalendarDays,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     row = random_row(np.random.default_rng(seed), calendar)
     monkeypatch.setattr(assemble, "_facts_of", lambda *_: {"MNQ/ticks": row})
     around = Surroundings(tmp_path, tmp_path, NoHistory(), NOW, {"CME_EQUITY": calendar})
-    board = make_board([series()], {}, FIRST, LAST, around)
+    board = make_board([series(on_demand=on_demand)], {}, FIRST, LAST, around)
     stored = {int(day): at for at, day in enumerate(row.stored.table["day"])}
     made = set(row.events.days.tolist())
     assert row.stored.first_day is not None
@@ -73,7 +78,8 @@ def test_p12_arrays_and_single_days_agree(
         at = stored.get(ordinal)
         complete = at is not None and bool(row.complete[at])
         events = EventFacts(ordinal in made, complete, row.events.failures.get(ordinal, ""))
-        expected = judge_day(facts, file_of(row, at), events, is_expected=ordinal >= first_known)
+        is_expected = ordinal >= first_known and not on_demand
+        expected = judge_day(facts, file_of(row, at), events, is_expected=is_expected)
         assert board.state(0, column) is expected.state, day
         assert board.cell(0, column).reason == expected.reason, day
 
@@ -118,3 +124,24 @@ def test_p12_series_of_which_nothing_is_known_is_one_line(calendar: CalendarDays
     assert board.counts() == {}
     assert board.needs_work() == 0
     assert State.MISSING not in {board.state(0, column) for column in range(len(DAYS))}
+
+
+def test_p12_what_is_made_on_demand_is_missing_only_where_somebody_asked(
+    calendar: CalendarDays, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stored, refused = date(2025, 3, 12), date(2025, 3, 14)
+    table = np.zeros(1, DTYPE)
+    table["day"], table["outcome"], table["code"], table["contract"] = stored.toordinal(), OUTCOMES.index("WRITE"), 3, 1
+    table["session"] = calendar.of([stored]).digest
+    failure = "UNAVAIL: E350 the plan costs $5.00, $1.00 is left of the limit per run"
+    events = DayEvents(
+        np.array([stored.toordinal()], np.int32), np.zeros(1), {refused.toordinal(): failure}, stored.toordinal()
+    )
+    days = StoredDays(table, Texts(["", "", "", "1"]), stored.toordinal())
+    row = assemble._Row(days, events, np.array([7]), np.array([True]))
+    monkeypatch.setattr(assemble, "_facts_of", lambda *_: {"MNQ/l2": row})
+    around = Surroundings(tmp_path, tmp_path, NoHistory(), NOW, {"CME_EQUITY": calendar})
+    board = make_board([series("MNQ", "l2", on_demand=True)], {}, FIRST, LAST, around, from_first=True)
+    assert board.counts(0) == {State.COMPLETE: 1, State.MISSING: 1, State.NOT_DUE: 3}
+    assert board.cell(0, DAYS.index(refused)).reason == failure
+    assert [group.next_command for group in board.groups(0)] == [f"tp backfill MNQ/l2 --from {refused} --to {refused}"]

@@ -19,8 +19,14 @@ import pytest
 import requests
 
 from trading_platform.databento.dbn import DbnFile
+from trading_platform.databento.query import nanoseconds_of
 from trading_platform.errors import RefusedError
-from trading_platform.simulation.databento import DataBentoStandIn, Fault, FaultKind, read_faults
+from trading_platform.instruments import load_registry, load_roll_table
+from trading_platform.sessions import calendar_for
+from trading_platform.settings import create_home
+from trading_platform.sierra.scid import ScidFile
+from trading_platform.simulation import write_demo_archive
+from trading_platform.simulation.databento import DataBentoStandIn, Fault, FaultKind, StandInMarket, read_faults
 
 from .shop import DATASET, DAY, KEY, NOW, Shop, a_query, market
 
@@ -232,6 +238,13 @@ def test_l7_tp_simulate_databento_serves_until_it_is_stopped(tmp_path: Path) -> 
         assert line, process.communicate()
         text += line
     said = json.loads(text)
+    sourced = subprocess.run(
+        ["bash", "-c", '. "$1" && echo "$TP_DATABENTO_GATEWAY"', "-", said["environment_file"]],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sourced.stdout.strip() == said["gateway"]
     answer = requests.get(
         f"{said['gateway']}/v0/metadata.list_datasets",
         auth=(said["environment"]["DATABENTO_API_KEY"], ""),
@@ -243,3 +256,51 @@ def test_l7_tp_simulate_databento_serves_until_it_is_stopped(tmp_path: Path) -> 
     assert answer.json() == ["GLBX.MDP3", "XNAS.ITCH"]
     assert said["note"].startswith("SYNTHETIC")
     assert (tmp_path / "s" / "requests.jsonl").is_file()
+
+
+def simulate(*arguments: str, home: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TP_", "DATABENTO"))}
+    return subprocess.run(
+        [sys.executable, "-m", "trading_platform.cli", "simulate", "databento", "--home", str(home), *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        check=False,
+    )
+
+
+def test_l7_a_command_behind_the_dashes_buys_from_the_stand_in_and_its_exit_code_is_handed_on(tmp_path: Path) -> None:
+    home = create_home(tmp_path / "demo", demo=True)
+    day = ("--from", "2025-03-12", "--to", "2025-03-12")
+    line = (sys.executable, "-m", "trading_platform.cli", "l2", "backfill", "--symbols", "AAPL", *day, "--json")
+    first, second = (simulate("--", *line, home=home.path, folder=tmp_path) for _ in range(2))
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    assert [json.loads(done.stdout)["tasks"][0]["status"] for done in (first, second)] == ["WRITE", "SKIP"]
+    assert "SYNTHETIC" in first.stderr
+    assert " 1 of them paid: " in first.stderr
+    assert "stand-in: 0 requests, 0 of them paid: 0.0000 pretend dollars" in second.stderr
+    refused = simulate("--", sys.executable, "-c", "raise SystemExit(3)", home=home.path, folder=tmp_path)
+    assert refused.returncode == 3
+
+
+def test_l7_a_command_that_cannot_be_started_is_e372(tmp_path: Path) -> None:
+    done = simulate("--", "no-such-program", home=create_home(tmp_path / "home").path, folder=tmp_path)
+    assert (done.returncode, done.stderr.splitlines()[1][:4]) == (3, "E372")
+
+
+@pytest.mark.parametrize(("root", "code"), [("ES", "H5"), ("ES", "M5"), ("MNQ", "M5")])
+def test_l7_the_market_of_the_demo_has_the_trades_of_its_files(tmp_path: Path, root: str, code: str) -> None:
+    registry, day = load_registry(), date(2025, 3, 18)
+    rolls = load_roll_table(registry)
+    files = write_demo_archive(tmp_path, registry, rolls, trade_dates=(date(2025, 3, 14), day), ticks_per_full_day=600)
+    (file,) = (one for one in files.files if one.contract == f"{root}{code[0]}25")
+    session = calendar_for("CME_EQUITY").session(day)
+    with ScidFile(file.path) as source:
+        records = source.read(0, source.record_count)
+    recorded = records[records["dt"] > records["dt"].max() - 86_400 * 10**6]
+    sold = StandInMarket.of_demo(registry, rolls, ticks_per_full_day=600).records(
+        DATASET, f"{root}{code}", nanoseconds_of(session.window_start), nanoseconds_of(session.window_end)
+    )
+    trades = sold[sold["action"] == b"T"]
+    assert trades["size"].tolist() == recorded["total_volume"][recorded["total_volume"] > 0].tolist() != []

@@ -43,6 +43,9 @@ def problem_of(line: str) -> str | None:
 
 
 def _problem_of_tp(arguments: list[str]) -> str | None:
+    if "--" in arguments:  # a command that serves another one
+        at = arguments.index("--")
+        return _problem_of_tp(arguments[:at]) or problem_of(shlex.join(arguments[at + 1 :]))
     command: Any = typer.main.get_command(app)
     rest = [PLACEHOLDERS.get(word, word) for word in arguments]
     while hasattr(command, "commands"):

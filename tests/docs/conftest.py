@@ -8,15 +8,19 @@ from pathlib import Path
 import pytest
 
 from trading_platform.bars import BarsBuilder
-from trading_platform.clock import FixedClock
+from trading_platform.clock import Clock, FixedClock
+from trading_platform.databento.account import open_vendor
+from trading_platform.databento.l2_builder import L2Builder
 from trading_platform.depth import DepthMetricsBuilder
-from trading_platform.instruments import load_registry, load_roll_table
+from trading_platform.instruments import Registry, RollTable, load_registry, load_roll_table
+from trading_platform.l2.metrics_builder import L2MetricsBuilder
 from trading_platform.lake import DayBuilder, LocalLake, build_day
 from trading_platform.sessions import calendar_for
-from trading_platform.settings import Home, create_home
+from trading_platform.settings import Home, create_home, load_settings
 from trading_platform.sierra import SierraArchive, TicksBuilder
 from trading_platform.sierra.depth import DepthArchive, DepthEventsBuilder
 from trading_platform.simulation import write_demo_archive
+from trading_platform.simulation.databento import DataBentoStandIn, StandInMarket
 
 # Days of the demo too, so that a reader who has run it gets rows from the same snippets.
 DATES = (date(2025, 3, 14), date(2025, 3, 17))
@@ -30,7 +34,7 @@ MNQ,MNQH25,MNQM25,2025-03-17,20618.0,20803.0,2025-03-14T20:58:25.091000+00:00,27
 
 @pytest.fixture(scope="session")
 def small_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Return a home with ticks and bars of ES and MNQ on the two days around the roll, and one day of market depth."""
+    """Return a home with ticks and bars of ES and MNQ on the two days around the roll, one day of market depth and one of level 2."""
     folder = tmp_path_factory.mktemp("docs") / "home"
     home = create_home(folder, sierra_dir=folder / "sierra", demo=True)
     home.instruments_toml.write_text('active = ["ES", "MNQ"]\n', encoding="utf-8")
@@ -63,7 +67,24 @@ def small_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         for builder, day in work:
             result = build_day(builder, day, lake)
             assert result.rows > 0, result.error
+    _buy_level_2(home, registry, rolls, clock)
     return home
+
+
+def _buy_level_2(home: Home, registry: Registry, rolls: RollTable, clock: Clock) -> None:
+    """Make one day of level 2 of ES, from a stand-in that ends with this function."""
+    lake = LocalLake(home.lake_dir)
+    market = StandInMarket.of_demo(registry, rolls, ticks_per_full_day=600)
+    with DataBentoStandIn(market) as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        vendor = open_vendor(home, load_settings(), registry, rolls, clock=clock, run_id="docs")
+        for builder in (
+            L2Builder("ES", lake, vendor, clock),
+            L2MetricsBuilder("ES", lake, calendar_for("CME_EQUITY"), clock),
+        ):
+            result = build_day(builder, DEPTH_DATE, lake)
+            assert result.rows > 0, result.error
 
 
 @pytest.fixture

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from assets.coverage import series_of
+from assets.run_history import InstanceHistory
 from jobs.pools import POOL_LIMITS, apply_pool_limits
 from jobs.ranges import TAG_RANGE_END, TAG_RANGE_START
 from jobs.selection import select_assets
 from tests.databento.l2_shop import serving
+from trading_platform.coverage.assemble import Surroundings, make_board
+from trading_platform.coverage.states import State
+from trading_platform.instruments import load_registry
 from trading_platform.l2 import backfill_l2
 from trading_platform.l2.agreement import AGREES_WITH_BARS
 from trading_platform.lake.building import Outcome
@@ -65,7 +70,7 @@ def test_p2_all_never_means_what_costs_money(shares: SmallPlatform) -> None:
     assert chosen() == ["lake/coverage", "lake/sql_views"]
     assert chosen("+lake/sql_views") == ["lake/sql_views"]
     assert chosen("SPY/l2*") == ["SPY/l2", "SPY/l2_metrics"]
-    assert chosen("*/l2", "lake/sql_views") == ["SPY/l2", "lake/sql_views"]
+    assert chosen("*/l2", "lake/sql_views") == ["SPY/l2", "watchlist/l2", "lake/sql_views"]
     assert list(shares.defs.jobs or []) == []
 
 
@@ -147,6 +152,26 @@ def test_l5_program_is_told_why_a_day_failed(shares: SmallPlatform, server: Data
     closed = backfill_l2("AAPL", date(2025, 4, 18), home=shares.home)
     assert (closed.status, closed.zero_rows, closed.reason) == ("CLOSED", True, "Good Friday")
     assert server.paid_calls == []
+
+
+def test_p12_board_shows_what_was_bought_and_what_failed_and_misses_no_day_that_nobody_asked_for(
+    shares: SmallPlatform, server: DataBentoStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares.backfill("SPY/l2", "SPY/l2_metrics", last=DAY)
+    monkeypatch.setenv("TP_DATABENTO_MAX_USD_PER_RUN", "0")
+    shares.backfill("SPY/l2", "SPY/l2_metrics", first=FIVE_DAYS[2], last=FIVE_DAYS[2])
+    rows = series_of(shares.defs.resolve_all_asset_specs(), load_registry(shares.home.instruments_toml))
+    assert [(row.name, row.on_demand) for row in rows] == [("SPY/l2", True), ("SPY/l2_metrics", True)]
+    now = datetime(2025, 10, 1, tzinfo=UTC)
+    around = Surroundings(
+        shares.home.lake_dir, shares.home.coverage_cache_dir, InstanceHistory(shares.instance), now, {}
+    )
+    known = {row.name: row for row in rows}
+    board = make_board(rows, known, date(2025, 3, 3), date(2025, 3, 21), around, from_first=True)
+    assert board.counts(0) == {State.MISSING: 1, State.COMPLETE: 1}
+    assert board.counts(1) == {State.COMPLETE: 1}
+    (refused,) = board.unsettled(0)
+    assert (refused.trade_date, refused.reason[:14]) == (FIVE_DAYS[2], "UNAVAIL: E350 ")
 
 
 def test_p9_pool_of_downloads_has_two_slots_unless_a_person_chose_otherwise() -> None:

@@ -48,8 +48,9 @@ def test_p1_graph_of_two_futures_and_an_index(defs: dg.Definitions) -> None:
         )
     }
     catalog = {"lake/sql_views", "lake/coverage"}
-    assert {name: found for name, found in parents.items() if name not in catalog} == futures
-    assert parents["lake/sql_views"] == sorted(futures)
+    listed: dict[str, list[str]] = {"watchlist/l2": []}
+    assert {name: found for name, found in parents.items() if name not in catalog} == futures | listed
+    assert parents["lake/sql_views"] == sorted(futures | listed)
     assert parents["lake/coverage"] == sorted(futures)
 
 
@@ -82,7 +83,7 @@ def test_p9_heavy_assets_share_a_pool(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     pools = {key.to_user_string(): set(graph.get(key).pools or ()) for key in graph.get_all_asset_keys()}
     assert pools.pop("lake/sql_views") == {"duckdb"}
-    assert {pools.pop(f"{root}/l2").pop() for root in ("ES", "MNQ")} == {"databento"}
+    assert {pools.pop(f"{root}/l2").pop() for root in ("ES", "MNQ", "watchlist")} == {"databento"}
     assert set(map(frozenset, pools.values())) == {frozenset({"disk_heavy"})}
 
 

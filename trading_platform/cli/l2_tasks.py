@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from ..errors import PlatformError, RefusedError, VendorError
+from ..errors import PlatformError, VendorError
 from .platform import open_platform, put_repository_on_path
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..lake import LocalLake
     from ..sessions import Session
     from ..settings import Home
+    from .l2_choice import Choice
     from .platform import Platform
 
 # Bytes per record, so that a plan says what disk it takes: the larger of two measured files, genuine shares and simulated futures.
@@ -202,14 +203,19 @@ class L2Work:
     """All tasks of a command.
 
     Attributes:
+        choice: what the command is about.
         tasks: ordered by date, then by symbol as the user listed them.
-        symbols: as the user listed them.
         assets: symbols among them that have an asset.
     """
 
+    choice: Choice
     tasks: list[L2Task] = field(default_factory=list)
-    symbols: list[str] = field(default_factory=list)
     assets: list[str] = field(default_factory=list)
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """Return the symbols as the user listed them."""
+        return self.choice.symbols
 
     @property
     def to_buy(self) -> list[L2Task]:
@@ -217,30 +223,15 @@ class L2Work:
         return [task for task in self.tasks if task.is_to_buy]
 
 
-def symbols_of(texts: Sequence[str]) -> list[str]:
-    """Read ``--symbols ES,MNQ``, given once or several times; each symbol once, in that order.
-
-    Raises:
-        RefusedError: E367 none, or an empty one.
-    """
-    symbols = [symbol.strip() for text in texts for symbol in text.split(",")]
-    if not symbols or not all(symbols):
-        raise RefusedError(
-            "E367",
-            f"not a list of symbols: {','.join(texts)!r}",
-            "an empty symbol would mean all symbols of the venue; nothing was asked or paid",
-            "tp l2 plan --help",
-        )
-    return list(dict.fromkeys(symbols))
-
-
 @contextmanager
-def open_if_needed(home: Home, vendor: Vendor, symbols: Sequence[str]) -> Iterator[Platform | None]:
+def open_if_needed(
+    home: Home, vendor: Vendor, symbols: Sequence[str], *, always: bool = False
+) -> Iterator[Platform | None]:
     """Open the platform for the length of the block if one of the symbols has an asset; Dagster is not even imported otherwise."""
     from ..databento.targets import has_order_book
 
     with_asset = {one.symbol for one in vendor.registry.active if has_order_book(one)}
-    if not with_asset & set(symbols):
+    if not always and not with_asset & set(symbols):
         yield None
         return
     put_repository_on_path()
@@ -255,7 +246,7 @@ def gather(
     vendor: Vendor,
     lake: LocalLake,
     clock: Clock,
-    span: tuple[list[str], date, date],
+    choice: Choice,
     *,
     force: bool = False,
     conditions: bool = False,
@@ -267,48 +258,53 @@ def gather(
         vendor: of this command.
         lake: where days are stored.
         clock: time of day.
-        span: symbols, first and last trade date.
+        choice: symbols and trade dates.
         force: every day is to be done.
         conditions: ask the vendor's condition of days that are there, too.
     """
     from ..databento.l2_builder import L2Builder
 
-    symbols, first, last = span
-    states = {} if platform is None else _asset_states(platform, symbols, first, last, force=force)
-    work = L2Work(symbols=symbols, assets=[symbol for symbol in symbols if symbol in states])
-    builders = {symbol: L2Builder(symbol, lake, vendor, clock) for symbol in symbols}
-    for day in _weekdays(first, last):
-        for symbol in symbols:
-            planned = states.get(symbol, {}).get(day)
-            work.tasks.append(L2Task(symbol, day, builders[symbol], planned))
+    states = {} if platform is None else _asset_states(platform, choice, force=force)
+    work = L2Work(choice=choice, assets=[symbol for symbol in choice.symbols if symbol in states])
+    builders = {symbol: L2Builder(symbol, lake, vendor, clock) for symbol in choice.symbols}
+    for symbol, day in choice.tasks:
+        work.tasks.append(L2Task(symbol, day, builders[symbol], states.get(symbol, {}).get(day)))
     with ThreadPoolExecutor(max_workers=vendor.settings.l2_max_workers) as pool:
         list(pool.map(lambda task: _look(task, vendor, force=force, conditions=conditions), work.tasks))
     return work
 
 
-def _asset_states(
-    platform: Platform, symbols: Iterable[str], first: date, last: date, *, force: bool
-) -> dict[str, dict[date, PlannedDay]]:
+def ranges_of(tasks: Iterable[tuple[str, date]], symbols: Sequence[str]) -> list[tuple[list[str], date, date]]:
+    """Return ranges that hold exactly the tasks of some symbols: those with the same days together, one range per stretch of days."""
+    from jobs.ranges import contiguous_chunks
+
+    days: dict[str, list[date]] = {symbol: [] for symbol in symbols}
+    for symbol, day in tasks:
+        if symbol in days:
+            days[symbol].append(day)
+    together: dict[tuple[date, ...], list[str]] = {}
+    for symbol, those in days.items():
+        together.setdefault(tuple(those), []).append(symbol)
+    return [(named, c[0], c[-1]) for those, named in together.items() for c in contiguous_chunks(those, len(those))]
+
+
+def _asset_states(platform: Platform, choice: Choice, *, force: bool) -> dict[str, dict[date, PlannedDay]]:
     """Return what the materialization state says, day by day, of the symbols that have an asset."""
     import dagster as dg
 
     from jobs.backfill import Backfill, BackfillRequest, Reporter
     from jobs.planning import Mode
 
-    graph = platform.defs.resolve_asset_graph()
-    known = graph.get_all_asset_keys()
-    keys = {symbol: dg.AssetKey([symbol, "l2"]) for symbol in symbols}
-    wanted = [key for key in keys.values() if key in known]
-    if not wanted or not _weekdays(first, last):
-        return {}
+    known = platform.defs.resolve_asset_graph().get_all_asset_keys()
+    with_asset = [symbol for symbol in choice.symbols if dg.AssetKey([symbol, "l2"]) in known]
     engine = Backfill(platform.defs, platform.instance, platform.home.cache_dir / "claims", Reporter())
-    request = BackfillRequest(wanted, first, last, Mode.FORCE if force else Mode.DEFAULT)
-    return {report.key.path[0]: {day.trade_date: day for day in report.planned} for report in engine.plan(request)}
-
-
-def _weekdays(first: date, last: date) -> list[date]:
-    days = (date.fromordinal(number) for number in range(first.toordinal(), last.toordinal() + 1))
-    return [day for day in days if day.weekday() < 5]
+    states: dict[str, dict[date, PlannedDay]] = {}
+    for named, first, last in ranges_of(choice.tasks, with_asset):
+        keys = [dg.AssetKey([symbol, "l2"]) for symbol in named]
+        request = BackfillRequest(keys, first, last, Mode.FORCE if force else Mode.DEFAULT)
+        for report in engine.plan(request):
+            states.setdefault(report.key.path[0], {}).update({day.trade_date: day for day in report.planned})
+    return states
 
 
 def _look(task: L2Task, vendor: Vendor, *, force: bool, conditions: bool) -> None:

@@ -92,5 +92,7 @@ LOOKS: dict[State, Look] = {
     State.REFRESH_FAILED: Look("R", "#cc79a7", "#000000", "magenta", "magenta", "refresh failed, old data kept"),
     State.MISSING: Look("M", "#a3212c", "#ffffff", "red", "red", "should be there and is not"),
     State.NOT_DUE: Look("_", "#f7f7f7", "#999999", "white", "dim", "its session is not over yet"),
-    State.NOT_EXPECTED: Look(" ", "#ffffff", "#999999", "white", "dim", "before the first stored day, or never asked for"),
+    State.NOT_EXPECTED: Look(
+        " ", "#ffffff", "#999999", "white", "dim", "before the first stored day, or never asked for"
+    ),
 }

@@ -3,7 +3,8 @@
 Belongs here: telling them apart, and where the files of each lie. Does not belong here: what is done with them (``vendor.py``).
 
 A gateway on this machine is a stand-in. What it sells is synthetic, so its raw files and its ledger lie apart from those of the vendor:
-a purchase that never happened must not count as money, and a synthetic file must never be found in place of a real one.
+a purchase that never happened must not count as money, and a synthetic file must never be found in place of a real one. A demo home has
+an account with a stand-in only: without one it works with what is there, and never asks the vendor.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def open_vendor(
         rebuy: see :class:`Vendor`.
         owned: work with files that are at hand and never ask anybody: True for synthetic ones, False for real ones. None: ask the gateway.
     """
-    synthetic = is_stand_in(settings.databento_gateway) if owned is None else owned
+    synthetic = is_simulated(home, settings) if owned is None else owned
+    may_ask = is_stand_in(settings.databento_gateway) or not home.is_demo
     if owned is not None:
         settings = settings.model_copy(update={"databento_enabled": False})
     store = RawStore(
@@ -60,12 +62,17 @@ def open_vendor(
         Budget.of(settings, max_usd),
         run_id,
     )
-    return Vendor(store, settings, registry, rolls, synthetic=synthetic, is_demo=home.is_demo, rebuy=rebuy)
+    return Vendor(store, settings, registry, rolls, synthetic=synthetic, may_ask=may_ask, rebuy=rebuy)
 
 
 def raw_root(home: Home, *, synthetic: bool) -> Path:
     """Return the folder of raw files; those of a stand-in lie apart."""
-    return home.cache_dir / ("dbn_simulated" if synthetic else "dbn")
+    return home.cache_dir / "dbn_simulated" if synthetic else home.raw_dbn_dir
+
+
+def is_simulated(home: Home, settings: Settings) -> bool:
+    """Tell whether the account of a home is that of a stand-in."""
+    return home.is_demo or is_stand_in(settings.databento_gateway)
 
 
 def is_stand_in(gateway: str) -> bool:

@@ -91,8 +91,8 @@ class Vendor:
         settings: dataset, schema, mapping file, window.
         registry: instruments.
         rolls: contract of a root.
-        synthetic: the gateway is a stand-in.
-        is_demo: the home holds synthetic data only.
+        synthetic: what is bought is generated: by a stand-in, or for a demo home.
+        may_ask: False for a demo home whose gateway is the real vendor; it works with what is there.
         rebuy: buy days again although they are in the cache, each once in this run.
     """
 
@@ -104,7 +104,7 @@ class Vendor:
         rolls: RollTable,
         *,
         synthetic: bool,
-        is_demo: bool = False,
+        may_ask: bool = True,
         rebuy: bool = False,
     ) -> None:
         self.store = store
@@ -112,7 +112,7 @@ class Vendor:
         self.registry = registry
         self.rolls = rolls
         self.synthetic = synthetic
-        self.is_demo = is_demo
+        self.may_ask = may_ask
         self.rebuy = rebuy
         self._lock = threading.RLock()
         self._conditions: dict[tuple[str, int, int], Mapping[date, DayCondition]] = {}
@@ -220,7 +220,9 @@ class Vendor:
         return known
 
     def condition(self, dataset: str, day: date) -> DayCondition | None:
-        """Return the vendor's condition of a day; asks for its whole month, once per run."""
+        """Return the vendor's condition of a day; asks for its whole month, once per run. None if he may not be asked."""
+        if not self.may_ask:
+            return None
         key = (dataset, day.year, day.month)
         with self._lock:
             if key not in self._conditions:
@@ -287,6 +289,11 @@ class Vendor:
     def before_first_purchase(self, call: Callable[[], None] | None) -> None:
         """Have something called once, by the first one who buys."""
         self._before_first = call
+
+    @property
+    def is_brought_ahead(self) -> bool:
+        """Tell whether somebody brings files ahead of those who want them, or stands ready to."""
+        return self._before_first is not None or bool(self._expected)
 
     def downloads(self, target: DayTarget, future: Future[bool]) -> None:
         """Remember that another thread brings the file of a day; whoever fetches it waits for that thread instead of paying himself."""
@@ -355,13 +362,7 @@ class Vendor:
         return known is not None and known.last_modified != modified
 
     def _ask(self, target: DayTarget, session: Session) -> Offer:
-        if self.is_demo and not self.synthetic:
-            raise RefusedError(
-                "E385",
-                f"{target.symbol} {session.trade_date} is not bought: the home holds synthetic demo data",
-                "real and synthetic data never share a lake; nothing was asked or paid",
-                command("tp", "init", "--help"),
-            )
+        self._require_stand_in(target.symbol, session.trade_date)
         client, query, day = self.store.client, target.query, session.trade_date
         client.require_allowed(query)
         span = self._range(query.dataset, query.schema)
@@ -378,6 +379,16 @@ class Vendor:
             days_to_dataset_end=(span[1].date() - day).days,
         )
         return Offer(decision, condition, preview)
+
+    def _require_stand_in(self, symbol: str, day: date) -> None:
+        if not self.may_ask:
+            raise RefusedError(
+                "E385",
+                f"{symbol} {day} is not asked for: the home holds synthetic demo data, and the gateway is the real vendor",
+                "real and synthetic data never share a lake; nothing was asked or paid; the next command asks a stand-in instead, and "
+                "tp init makes a home for real data",
+                command("tp", "simulate", "databento", "--", *_backfill(symbol, day)),
+            )
 
     def _range(self, dataset: str, schema: str) -> Window:
         with self._lock:
@@ -399,6 +410,7 @@ class Vendor:
         kept = kept_symbol(folder, named.vendor_symbol, day)
         if kept is not None:
             return kept
+        self._require_stand_in(named.vendor_symbol, day)
         found = self.store.client.resolve(named.dataset, named.vendor_symbol, named.stype_in, day)
         keep_symbol(folder, day, found)
         return found.raw_symbol
@@ -431,6 +443,10 @@ def _side_by_side(files: Sequence[Piece], owned: tuple[int, int]) -> tuple[Piece
             pieces.append(Piece(piece.raw, start, end))
             cursor = end
     return tuple(pieces)
+
+
+def _backfill(symbol: str, day: date) -> tuple[object, ...]:
+    return "tp", "l2", "backfill", "--symbols", symbol, "--from", day, "--to", day
 
 
 def _iso(day: date | datetime | None) -> str | None:

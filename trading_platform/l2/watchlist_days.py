@@ -1,10 +1,11 @@
 """The days of ``watchlist/l2``: one file for each symbol that a list names on that day.
 
-Belongs here: ``WatchlistDays``: which symbols belong to a day, making their files, one result for all of them. Does not belong here: reading
-lists (``watchlist.py``), how one file is bought and made (``trading_platform.databento``), what is to do (``jobs/planning.py``), events.
+Belongs here: ``WatchlistDays``: which symbols belong to a day, making their files, one result for all of them. Does not belong here:
+reading lists (``watchlist.py``), how one file is bought and made (``trading_platform.databento``), what is to do (``jobs/planning.py``),
+events.
 
-The files are those of every other day of level 2, ``l2/symbol=<S>/date=<day>``, made by the same builder under the same locks; a symbol that
-is taken off the list leaves its file behind. An active instrument has an asset of its own, so the list never writes it.
+The files are those of every other day of level 2, ``l2/symbol=<S>/date=<day>``, made by the same builder under the same locks; a symbol
+that is taken off the list leaves its file behind. An active instrument has an asset of its own, so the list never writes it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -27,7 +29,8 @@ from ..databento.l2_builder import L2Builder
 from ..databento.targets import DayTarget, has_order_book
 from ..databento.vendor import Vendor
 from ..errors import ConfigurationError, PlatformError, QualityError, VendorError, command
-from ..lake import DayResult, Json, LocalLake, Outcome, build_day
+from ..instruments import Registry
+from ..lake import DayPart, DayResult, LocalLake, Outcome, build_day
 from .watchlist import Watchlist, read_watchlist
 
 NOT_LISTED: Final = "the watchlist names no symbol on this day"
@@ -52,6 +55,7 @@ class WatchlistDays:
         self._vendor = vendor
         self._clock = clock
         self._builders: dict[str, L2Builder] = {}
+        self._downloads = ExitStack()
 
     @property
     def has_list(self) -> bool:
@@ -63,7 +67,7 @@ class WatchlistDays:
         """Return the list.
 
         Raises:
-            ConfigurationError: E478 there is none. QualityError: E470 to E474 it cannot be read.
+            ConfigurationError: E109 there is none. QualityError: E470 to E474 it cannot be read.
         """
         if self._path is None:
             raise no_watchlist()
@@ -72,13 +76,13 @@ class WatchlistDays:
     @cached_property
     def instruments(self) -> frozenset[str]:
         """Return the active instruments that have an asset ``<SYM>/l2`` of their own."""
-        return frozenset(one.symbol for one in self._vendor.registry.active if has_order_book(one))
+        return with_own_asset(self._vendor.registry)
 
     def symbols(self, trade_date: date) -> list[str]:
         """Return the symbols of a day that the list makes, sorted; active instruments are left out.
 
         Raises:
-            ConfigurationError: E478. QualityError: E470 to E474.
+            ConfigurationError: E109. QualityError: E470 to E474.
         """
         return [symbol for symbol in self._listed.get(trade_date, ()) if symbol not in self.instruments]
 
@@ -98,16 +102,29 @@ class WatchlistDays:
             return None
 
     def prepare(self, days: Sequence[date]) -> None:
-        """Look at what all days and symbols of a run cost together; if that is too much, none is bought and each ends UNAVAIL."""
+        """Look at what all days and symbols of a run cost together; if that is too much, none is bought and each ends UNAVAIL.
+
+        Otherwise several files are brought at a time, from the first one that is wanted on until :meth:`close`.
+        """
         try:
             wanted = [(builder, day) for day in days for builder in self.builders(day).values()]
         except PlatformError:
             return  # becomes the outcome of each day
-        found = [(target, PlannedDay(builder.symbol, day, view.cost_usd)) for builder, day, target, view in self._to_buy(wanted)]
+        to_buy = self._to_buy(wanted)
         try:
-            self._vendor.admit(found)
+            self._vendor.admit(
+                [(target, PlannedDay(builder.symbol, day, cost_usd)) for builder, day, target, cost_usd in to_buy]
+            )
         except PlatformError:
             return  # remembered by the vendor, who now refuses each of them
+        if to_buy and not self._vendor.is_brought_ahead:
+            coming = [(builder, day, target) for builder, day, target, _ in to_buy]
+            workers = self._vendor.settings.l2_max_workers
+            self._downloads.enter_context(DownloadAhead(self._vendor, coming, workers, lambda _: None))
+
+    def close(self) -> None:
+        """Begin no further download, and finish those that have begun."""
+        self._downloads.close()
 
     def make(self, trade_date: date, *, force: bool = False, verify: bool = False) -> DayResult:
         """Bring the files of a day up to date; a symbol that fails does not hold up the others.
@@ -119,16 +136,20 @@ class WatchlistDays:
 
         Returns:
             One outcome for the day, materialized only if the file of every symbol is current: WRITE if one was written, SKIP if none had to
-            be, EMPTY if nothing is listed, else the gravest failure, with an error that names the symbols. UNAVAIL (E478) without a list.
+            be, EMPTY if nothing is listed, else the gravest failure, with an error that names the symbols. UNAVAIL (E109) without a list.
         """
         started = time.perf_counter()
         try:
             builders = self.builders(trade_date)
         except PlatformError as error:
-            outcome = Outcome.UNAVAIL if error.code == "E478" else Outcome.ERROR
+            outcome = Outcome.UNAVAIL if error.code == "E109" else Outcome.ERROR
             result = DayResult(trade_date, outcome, reason=error.what, error=error)
         else:
-            result = self._made(trade_date, self._make(builders, trade_date, force=force, verify=verify))
+            made = {
+                symbol: build_day(builder, trade_date, self._lake, force=force, verify=verify)
+                for symbol, builder in builders.items()
+            }
+            result = self._made(trade_date, made)
         return replace(result, seconds=time.perf_counter() - started)
 
     @cached_property
@@ -143,8 +164,8 @@ class WatchlistDays:
             self._builders[symbol] = L2Builder(symbol, self._lake, self._vendor, self._clock)
         return self._builders[symbol]
 
-    def _to_buy(self, wanted: Sequence[tuple[L2Builder, date]]) -> list[tuple[L2Builder, date, DayTarget, DayView]]:
-        """Return what is to be bought, in the given order; the vendor is asked for several at a time."""
+    def _to_buy(self, wanted: Sequence[tuple[L2Builder, date]]) -> list[tuple[L2Builder, date, DayTarget, float]]:
+        """Return what is to be bought and for how many dollars, in the given order; the vendor is asked for several at a time."""
 
         def look(one: tuple[L2Builder, date]) -> DayView | None:
             try:
@@ -155,20 +176,10 @@ class WatchlistDays:
         with ThreadPoolExecutor(max_workers=self._vendor.settings.l2_max_workers) as pool:
             views = list(pool.map(look, wanted))
         return [
-            (builder, day, view.target, view)
+            (builder, day, view.target, view.cost_usd)
             for (builder, day), view in zip(wanted, views, strict=True)
             if view is not None and view.is_to_buy and view.target is not None
         ]
-
-    def _make(
-        self, builders: Mapping[str, L2Builder], day: date, *, force: bool, verify: bool
-    ) -> dict[str, DayResult]:
-        coming = [(builder, day, target) for builder, day, target, _ in self._to_buy([(one, day) for one in builders.values()])]
-        with DownloadAhead(self._vendor, coming, self._vendor.settings.l2_max_workers, lambda _: None):
-            return {
-                symbol: build_day(builder, day, self._lake, force=force, verify=verify)
-                for symbol, builder in builders.items()
-            }
 
     def _made(self, day: date, results: Mapping[str, DayResult]) -> DayResult:
         """Return one result for the files of a day."""
@@ -185,10 +196,7 @@ class WatchlistDays:
             synthetic=any(result.synthetic for result in results.values()),
             facts={"symbols": len(results), "left_to_own_asset": left_out},
             details={"watchlist": self.watchlist.path.name, "cost_usd": sum(paid.values())},
-            parts=(
-                *(_part(symbol, result, paid.get(symbol, 0.0)) for symbol, result in results.items()),
-                *({"symbol": symbol, "outcome": "", "rows": 0, "usd": 0.0, "reason": _own(symbol)} for symbol in left_out),
-            ),
+            parts=tuple(DayPart(symbol, result, paid.get(symbol, 0.0)) for symbol, result in results.items()),
         )
         failed = {symbol: result for symbol, result in results.items() if not result.outcome.is_materialized}
         if failed:
@@ -203,9 +211,14 @@ class WatchlistDays:
     def _reason(self, day: date, results: Mapping[str, DayResult]) -> str | None:
         if not results:
             return self._why_empty(day)
-        told = [f"{symbol}: {result.reason}" for symbol, result in results.items() if result.reason is not None]
-        rest = [f"and {len(told) - _MOST_NAMED} more"] if len(told) > _MOST_NAMED else []
-        return "; ".join([*told[:_MOST_NAMED], *rest]) or None
+        reasons: dict[str, list[str]] = {}
+        for symbol, result in results.items():
+            if result.reason is not None:
+                reasons.setdefault(result.reason, []).append(symbol)
+        told = [
+            reason if len(those) == len(results) else f"{_names(those)}: {reason}" for reason, those in reasons.items()
+        ]
+        return _names(told, "; ") or None
 
     def _why_empty(self, day: date) -> str:
         left_out = self.left_out(day)
@@ -224,12 +237,17 @@ class WatchlistDays:
         return {symbol: paid[symbol] for symbol in self.symbols(day) if symbol in paid}
 
 
+def with_own_asset(registry: Registry) -> frozenset[str]:
+    """Return the active instruments that have an asset ``<SYM>/l2``, which no list writes."""
+    return frozenset(one.symbol for one in registry.active if has_order_book(one))
+
+
 def no_watchlist() -> ConfigurationError:
     """Return the error for a list that is needed and not named."""
     return ConfigurationError(
-        "E478",
+        "E109",
         "there is no watchlist: TP_WATCHLIST is not set",
-        "it names a CSV or XLSX file with the columns ticker and date; without one, symbols and days must be named; nothing was asked or paid",
+        "it names a CSV or XLSX file with the columns ticker and date; without one, name symbols and days; nothing was asked or paid",
         command("tp", "l2", "plan", "--help"),
     )
 
@@ -250,28 +268,21 @@ def _outcome_of(outcomes: Sequence[Outcome]) -> Outcome:
 def _not_stored(day: date, failed: Mapping[str, DayResult], symbols: int) -> PlatformError:
     """Return the error that names the symbols whose file is not current."""
     codes = {symbol: "" if result.error is None else result.error.code for symbol, result in failed.items()}
-    names = [f"{symbol} ({code})" if code else symbol for symbol, code in codes.items()]
-    rest = [f"and {len(names) - _MOST_NAMED} more"] if len(names) > _MOST_NAMED else []
+    names = _names([f"{symbol} ({code})" if code else symbol for symbol, code in codes.items()])
     reasons = dict.fromkeys(result.reason or result.outcome.value for result in failed.values())
     commands = {result.error.next_command for result in failed.values() if result.error is not None}
     return QualityError(
-        "E479",
-        f"watchlist/l2 {day}: {len(failed)} of {symbols} symbols are not stored: {', '.join([*names[:_MOST_NAMED], *rest])}",
-        f"{'; '.join(list(reasons)[:_MOST_NAMED])}; the files of the other symbols are done, and the next run asks for these alone",
+        "E478",
+        f"watchlist/l2 {day}: {len(failed)} of {symbols} symbols are not stored: {names}",
+        f"{_names(list(reasons), '; ')}; the files of the other symbols are done, and the next run asks for these alone",
         commands.pop() if len(commands) == 1 else command("tp", "l2", "plan", "--date", day),
     )
 
 
-def _part(symbol: str, result: DayResult, paid_usd: float) -> Mapping[str, Json]:
-    warned = [f"{check.name}: {check.description}" for check in result.checks if not check.passed]
-    reason = result.reason if result.error is None else f"{result.error.code} {result.error.what}"
-    return {
-        "symbol": symbol,
-        "outcome": result.outcome.value,
-        "rows": result.rows,
-        "usd": round(paid_usd, 6),
-        "reason": "; ".join([*([reason] if reason else ()), *(warned if result.error is None else ())]),
-    }
+def _names(texts: Sequence[str], separator: str = ", ") -> str:
+    """Join texts; of many only the first."""
+    rest = [f"{len(texts) - _MOST_NAMED} more"] if len(texts) > _MOST_NAMED else []
+    return separator.join([*texts[:_MOST_NAMED], *rest])
 
 
 def _own(symbol: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .build_day import DayResult, build_day
+from .build_day import DayPart, DayResult, build_day
 from .building import (
     BuildReport,
     CheckResult,
@@ -100,6 +100,7 @@ __all__ = [
     "DatasetContract",
     "Day",
     "DayBuilder",
+    "DayPart",
     "DayPlan",
     "DayResult",
     "Footer",

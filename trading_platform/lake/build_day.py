@@ -64,6 +64,7 @@ class DayResult:
         plan: what was resolved, None if that failed.
         session: the session, None if it could not be resolved.
         details: what the event shows besides the facts, such as what was paid.
+        parts: what became of each file, where the partition holds several.
     """
 
     trade_date: date
@@ -85,6 +86,22 @@ class DayResult:
     plan: DayPlan | None = None
     session: Session | None = None
     details: Mapping[str, Json] = field(default_factory=dict)
+    parts: tuple[DayPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DayPart:
+    """One file of a partition that holds several.
+
+    Attributes:
+        symbol: whose file it is.
+        result: what became of it.
+        cost_usd: what this run paid for it, USD.
+    """
+
+    symbol: str
+    result: DayResult
+    cost_usd: float = 0.0
 
 
 def build_day(

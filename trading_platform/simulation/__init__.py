@@ -7,7 +7,7 @@ synthetic mark in a file's header. Everything this room writes carries that mark
 
 from __future__ import annotations
 
-from .archive import DEMO_DATES, DEMO_DEPTH_DATES, DemoArchive, DemoFile, write_demo_archive
+from .archive import DEMO_DATES, DEMO_DEPTH_DATES, DEMO_L2_DATES, DemoArchive, DemoFile, write_demo_archive
 from .benchmark import BENCHMARK_FIRST_DATE, write_benchmark_scid
 from .depth import (
     DEPTH_FOLDER,
@@ -41,6 +41,7 @@ __all__ = [
     "BENCHMARK_FIRST_DATE",
     "DEMO_DATES",
     "DEMO_DEPTH_DATES",
+    "DEMO_L2_DATES",
     "DEPTH_FOLDER",
     "DEPTH_HEADER_BYTES",
     "DEPTH_RECORD",

@@ -37,6 +37,11 @@ DEMO_DATES: Final[tuple[date, ...]] = (
 DEMO_DEPTH_DATES: Final[tuple[date, ...]] = tuple(date(2025, 3, day) for day in (10, 11, 12))
 """Trade dates of the demo with market depth; the first one begins on a Sunday evening, hours after a clock change."""
 
+DEMO_L2_DATES: Final = DEMO_DEPTH_DATES[1:]
+"""Trade dates of the demo with level 2; there are ticks and market depth of them too, so that all three can be looked at side by side."""
+
+DEMO_TICKS_PER_FULL_DAY: Final = 60_000
+_SEED: Final = 20_250_317
 _DEPTH_OPTIONS: Final = DepthOptions(levels=20)
 _START_PRICES: Final = {"ES": 5_850.0, "MNQ": 20_600.0}  # near the market of early March 2025
 _FILE_STYLE: Final = "fut"
@@ -105,9 +110,9 @@ def write_demo_archive(
     *,
     trade_dates: Sequence[date] = DEMO_DATES,
     depth_dates: Sequence[date] = (),
-    ticks_per_full_day: int = 60_000,
+    ticks_per_full_day: int = DEMO_TICKS_PER_FULL_DAY,
     depth_events_per_utc_day: int = 8_000,
-    seed: int = 20_250_317,
+    seed: int = _SEED,
 ) -> DemoArchive:
     """Write the demo's files for ES and MNQ, each with the contracts that are front on any of the dates.
 
@@ -130,14 +135,27 @@ def write_demo_archive(
     files: list[DemoFile] = []
     depth_files: list[DepthDay] = []
     for root in DEMO_ROOTS:
-        market = SimulatedMarket(
-            seed, registry.get(root), _START_PRICES[root], ticks_per_full_day, base_date=DEMO_DATES[0]
-        )
+        market = demo_market(registry.get(root), _START_PRICES[root], ticks_per_full_day, seed)
         sessions = [calendar_for(market.instrument.calendar).session(day) for day in trade_dates]
         windows = rolls.windows(root, trade_dates[0], trade_dates[-1])
         files += [_write_contract(directory, market, window.contract, sessions, windows) for window in windows]
         depth_files += _write_depth(directory, market, rolls, depth_dates, depth_events_per_utc_day)
     return DemoArchive(directory, tuple(files), tuple(trade_dates), tuple(depth_files))
+
+
+def demo_market(
+    instrument: Instrument,
+    start_price: float,
+    ticks_per_full_day: int = DEMO_TICKS_PER_FULL_DAY,
+    seed: int = _SEED,
+) -> SimulatedMarket:
+    """Return the market that the demo's files record; whoever else shows that market takes it from here."""
+    return SimulatedMarket(seed, instrument, start_price, ticks_per_full_day, base_date=DEMO_DATES[0])
+
+
+def demo_activity_share(rolls: RollTable, contract: Contract, trade_date: date) -> float:
+    """Return a contract's part of the activity on one date of the demo."""
+    return activity_share(contract, trade_date, rolls.windows(contract.root, DEMO_DATES[0], DEMO_DATES[-1]))
 
 
 def activity_share(contract: Contract, trade_date: date, windows: Sequence[RollWindow]) -> float:

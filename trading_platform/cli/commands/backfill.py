@@ -124,13 +124,16 @@ def make_request(
     return BackfillRequest(keys, first, last, Mode(chosen[0]) if chosen else Mode.DEFAULT, wait=wait)
 
 
-def requests_for(platform: Platform, assets: Sequence[str], days: Sequence[date]) -> list[BackfillRequest]:
+def requests_for(
+    platform: Platform, assets: Sequence[str], days: Sequence[date], *, with_catalog: bool = True
+) -> list[BackfillRequest]:
     """Return one request per stretch of contiguous trade dates, the last one with the SQL views and the coverage board.
 
     Args:
         platform: the opened installation.
         assets: keys or patterns.
         days: trade dates, ascending, at least one.
+        with_catalog: False leaves views and board out.
 
     Raises:
         ConfigurationError: E161 for an unknown asset.
@@ -139,7 +142,9 @@ def requests_for(platform: Platform, assets: Sequence[str], days: Sequence[date]
     from jobs.ranges import contiguous_chunks
 
     stretches = list(contiguous_chunks(days, len(days)))
-    views: list[list[str]] = [[] for _ in stretches[1:]] + [[key.to_user_string() for key in CATALOG]]
+    views: list[list[str]] = [[] for _ in stretches[1:]] + [
+        [key.to_user_string() for key in CATALOG] if with_catalog else []
+    ]
     return [
         make_request(platform, [*assets, *also], (stretch[0], stretch[-1], None))
         for stretch, also in zip(stretches, views, strict=True)
@@ -277,7 +282,7 @@ def remarks(reports: Sequence[AssetReport]) -> Iterator[str]:
     for report in reports:
         name = report.key.to_user_string()
         kinds: dict[str, list[date]] = {}
-        for planned in report.notes:
+        for planned in (*report.notes, *report.not_listed):
             kinds.setdefault(planned.why, []).append(planned.trade_date)
         for planned in report.not_recorded:
             kinds.setdefault(f"not recorded: {planned.why}", []).append(planned.trade_date)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +18,7 @@ from ...settings import HOME_FOLDER, SYNTHETIC_LABEL, Home, find_home, open_home
 from .. import console
 from ..folders import command_for, make_home, named_home, read_instruments, write_instruments
 from ..options import DryRunOption, HomeOption, JsonOption
-from ..platform import open_platform
+from ..platform import open_platform, put_repository_on_path
 from . import backfill, sql
 from .instruments import activate_all
 
@@ -26,16 +26,25 @@ if TYPE_CHECKING:
     from jobs.backfill import AssetReport
 
     from ...simulation import DemoFile, DepthDay
+    from ..demo_l2 import Purchase
 
 _HELP = """
-Write synthetic Sierra Chart files, run the whole graph over them, and query the result. Run again, it finds that all is current.
+Write synthetic Sierra Chart files, buy synthetic level 2 from a stand-in for DataBento, run the whole graph over them, and query the
+result. Run again, it finds that all is current.
 
 Example: tp demo
 
 The data are SYNTHETIC: a simulated market. They live in a home of their own and never mix with real data; --remove deletes it.
 """
 _PARTS = ("dagster", "lake", "cache", "sierra", "logs")
-_FILES = ("instruments.toml", "rolls.csv", "sources.toml", ".sources.toml.lock", "home.json")
+_FILES = (
+    "instruments.toml",
+    "rolls.csv",
+    "sources.toml",
+    ".sources.toml.lock",
+    "spend_simulated.jsonl",
+    "home.json",
+)
 
 QUERIES: tuple[tuple[str, str], ...] = (
     (
@@ -86,20 +95,20 @@ def demo(
         return
     started = time.perf_counter()
     opened = make_home(path, sierra_dir=path / "sierra", demo=True)
-    next_command = command_for(opened.path, "tp ui")  # before the environment names this home
+    next_commands = _next_commands(opened)  # before the environment names this home
     archive = _write_archive(opened)
     if not json_output:
         verb = "wrote" if archive.is_new else "found"
         console.out.print(
             f"{SYNTHETIC_LABEL}\n{verb} {archive.rows:,} records for ES and MNQ in {opened.path / 'sierra'}"
         )
-    reports = _run(opened, json_output=json_output)
+    reports, purchase = _run(opened, json_output=json_output)
     results = _ask(opened)
     seconds = time.perf_counter() - started
     if json_output:
-        console.print_json(_as_json(opened, archive, reports, results, next_command, seconds))
+        console.print_json(_as_json(opened, archive, reports, purchase, results, next_commands, seconds))
     else:
-        _print(reports, results, next_command, seconds)
+        _print(reports, purchase, results, next_commands, seconds)
     if any(report.failures or report.blocked for report in reports):
         raise typer.Exit(console.EXIT_FAILED)
 
@@ -126,7 +135,8 @@ def _preview(path: Path, *, json_output: bool) -> None:
         return
     console.out.print(
         f"would write synthetic files for ES and MNQ, {len(DEMO_DATES)} trade dates, into {path / 'sierra'} and run "
-        f"ticks, bars_1s, bars_1m, on some dates depth_events and depth_metrics, and the SQL views\ndry run: nothing was created"
+        f"ticks, bars_1s, bars_1m, on some dates depth_events, depth_metrics, l2 and l2_metrics, and the SQL views; level 2 comes from "
+        "a stand-in for DataBento in this process and costs pretend dollars\ndry run: nothing was created"
     )
 
 
@@ -198,18 +208,39 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _run(home: Home, *, json_output: bool) -> list[AssetReport]:
-    from ...simulation import DEMO_DATES, DEMO_DEPTH_DATES
+def _run(home: Home, *, json_output: bool) -> tuple[list[AssetReport], Purchase]:
+    from ...simulation import DEMO_DATES, DEMO_DEPTH_DATES, DEMO_L2_DATES
     from ...simulation.archive import DEMO_ROOTS
+    from ..demo_l2 import open_shop
 
-    with open_platform(home) as platform:
-        depth = [f"{root}/depth_*" for root in DEMO_ROOTS]
-        ticks = [f"{root}/{dataset}" for root in DEMO_ROOTS for dataset in ("ticks", "bars_*")]
+    put_repository_on_path()
+    from assets.keys import CATALOG
+    from resources.databento import SharedVendor
+
+    with open_shop(home) as shop, open_platform(home, {"databento": SharedVendor(shop.vendor)}) as platform:
+
+        def assets(*datasets: str) -> list[str]:
+            return [f"{root}/{dataset}" for root in DEMO_ROOTS for dataset in datasets]
+
         requests = [
-            backfill.make_request(platform, depth, (DEMO_DEPTH_DATES[0], DEMO_DEPTH_DATES[-1], None)),
-            *backfill.requests_for(platform, ticks, DEMO_DATES),
+            backfill.make_request(platform, assets("depth_*"), (DEMO_DEPTH_DATES[0], DEMO_DEPTH_DATES[-1], None)),
+            *backfill.requests_for(platform, assets("ticks", "bars_*"), DEMO_DATES, with_catalog=False),
+            # After the ticks, with which each day of level 2 is compared.
+            backfill.make_request(platform, assets("l2*"), (DEMO_L2_DATES[0], DEMO_L2_DATES[-1], None)),
         ]
-        return backfill.execute(platform, requests, json_output=json_output)
+        reports = backfill.execute(platform, requests, json_output=json_output)
+        if any(report.results for report in reports) or not _has_catalog(home):
+            catalog = backfill.make_request(
+                platform, [key.to_user_string() for key in CATALOG], (DEMO_DATES[0], DEMO_DATES[-1], None)
+            )
+            reports += backfill.execute(platform, [catalog], json_output=json_output)
+        return reports, shop.purchase(home)
+
+
+def _has_catalog(home: Home) -> bool:
+    from assets.coverage import HTML_NAME
+
+    return home.catalog_path.is_file() and (home.lake_dir / HTML_NAME).is_file()
 
 
 def _ask(home: Home) -> list[tuple[str, str, sql.QueryResult]]:
@@ -219,10 +250,19 @@ def _ask(home: Home) -> list[tuple[str, str, sql.QueryResult]]:
         return [(title, statement, sql.run_query(connection, statement)) for title, statement in QUERIES]
 
 
+def _next_commands(home: Home) -> dict[str, str]:
+    """Return what to try next: the web UI, and the report on a day of level 2."""
+    from ...simulation import DEMO_L2_DATES
+
+    analyze = f"tp l2 analyze ES {DEMO_L2_DATES[-1]} --plot"
+    return {"ui": command_for(home.path, "tp ui"), "level_2": command_for(home.path, analyze)}
+
+
 def _print(
     reports: Sequence[AssetReport],
+    purchase: Purchase,
     results: Sequence[tuple[str, str, sql.QueryResult]],
-    next_command: str,
+    next_commands: Mapping[str, str],
     seconds: float,
 ) -> None:
     backfill.print_results(reports, seconds)
@@ -231,15 +271,26 @@ def _print(
     for title, statement, result in results:
         console.out.print(f'\n{title}: {SYNTHETIC_LABEL}\ntp sql "{statement}"')
         sql.print_result(result)
-    console.out.print(f"\nnext, the web UI: make ui   or: {next_command}")
+    console.out.print(f"\nlevel 2: {_price(purchase)}\nlook at a day: {next_commands['level_2']}")
+    console.out.print(f"\nnext, the web UI: make ui   or: {next_commands['ui']}")
+
+
+def _price(purchase: Purchase) -> str:
+    """Say what the days of level 2 have cost, and that it was no money."""
+    before = f"{purchase.days_before} days were bought before for {purchase.usd_before:.2f} pretend dollars"
+    if not purchase.days:
+        return f"nothing was paid, {before}; a day is paid once"
+    bought = f"{purchase.days} days bought for {purchase.usd:.2f} pretend dollars from a stand-in for DataBento"
+    return f"{bought}{f'; {before}' if purchase.days_before else ''} (SYNTHETIC, no money was spent)"
 
 
 def _as_json(
     home: Home,
     archive: _Archive,
     reports: Sequence[AssetReport],
+    purchase: Purchase,
     results: Sequence[tuple[str, str, sql.QueryResult]],
-    next_command: str,
+    next_commands: Mapping[str, str],
     seconds: float,
 ) -> dict[str, Any]:
     return {
@@ -251,6 +302,7 @@ def _as_json(
         "assets": backfill.as_json(reports, dry_run=False)["assets"],
         "all_current": not any(report.results for report in reports),
         "queries": [{"title": title, "sql": text, **sql.as_json(result)} for title, text, result in results],
+        "level_2": {**asdict(purchase), "next": next_commands["level_2"]},
         "seconds": round(seconds, 3),
-        "next": next_command,
+        "next": next_commands["ui"],
     }

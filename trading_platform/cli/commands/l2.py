@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,8 +13,20 @@ from ...errors import RefusedError
 from ...instruments import load_registry, load_roll_table
 from ...settings import Home, load_settings
 from .. import console
-from ..l2_tasks import L2Task, L2Work, gather, open_if_needed, symbols_of
-from ..options import FirstOption, JsonOption, LastOption, command_family, day_of, range_to_latest
+from ..l2_choice import (
+    DateOption,
+    LastDaysOption,
+    MaxTasksOption,
+    SinceOption,
+    SymbolOption,
+    SymbolsOption,
+    Wanted,
+    WatchlistOption,
+    choose,
+    tell,
+)
+from ..l2_tasks import L2Task, L2Work, gather, open_if_needed
+from ..options import FirstOption, JsonOption, LastOption, command_family
 from ..platform import locate_home
 from . import l2_backfill, l2_import, l2_reports
 
@@ -29,6 +41,9 @@ Show what a range of level 2 needs: window, calendar, the vendor's condition, re
 already, and the total against the budget. Everything that is asked is free.
 
 Example: tp l2 plan --symbols ES,MNQ --from 2025-09-02 --to 2025-09-30
+
+Without --symbols the list of --watchlist or TP_WATCHLIST says which symbols on which days; the other options narrow it. One symbol on one
+day needs no list: tp l2 plan --symbol AAPL --date 2025-07-29
 """
 _SPEND_HELP = """
 Show what was paid, by month, by symbol and by run, and what is left of the limits. An attempt whose end is not known counts in full.
@@ -36,13 +51,6 @@ Show what was paid, by month, by symbol and by run, and what is left of the limi
 Example: tp l2 spend
 """
 
-SymbolsOption = Annotated[
-    list[str],
-    typer.Option(
-        "--symbols",
-        help="Comma-separated: roots (ES), shares (AAPL), contracts (ESZ5), continuous symbols (ES.v.0), names of the mapping file",
-    ),
-]
 MaxUsdOption = Annotated[
     float | None,
     typer.Option("--max-usd", min=0.0, help="Most that this run may cost, USD; default: TP_DATABENTO_MAX_USD_PER_RUN"),
@@ -73,9 +81,15 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    symbols: SymbolsOption,
+    symbols: SymbolsOption = None,
     first: FirstOption = None,
     last: LastOption = None,
+    watchlist: WatchlistOption = None,
+    symbol: SymbolOption = None,
+    days: DateOption = None,
+    since: SinceOption = None,
+    last_days: LastDaysOption = None,
+    max_tasks: MaxTasksOption = None,
     max_usd: MaxUsdOption = None,
     max_workers: WorkersOption = None,
     force: ForceOption = False,
@@ -85,27 +99,31 @@ def plan(
     home = locate_home()
     clock = SystemClock()
     vendor = vendor_of(home, clock, max_usd=max_usd, rebuy=force, max_workers=max_workers)
-    span = span_of(symbols, first, last, vendor, "plan")
-    with open_if_needed(home, vendor, span[0]) as platform:
+    wanted = Wanted.of(symbols, symbol, days, watchlist, (first, last), since, last_days, max_tasks)
+    choice = choose(wanted, vendor, clock, "plan")
+    with open_if_needed(home, vendor, choice.symbols) as platform:
         from ...lake import LocalLake
 
         lake = LocalLake(home.lake_dir)
-        work = gather(platform, vendor, lake, clock, span, force=force, conditions=True)
+        work = gather(platform, vendor, lake, clock, choice, force=force, conditions=True)
     show_plan(work, vendor, json_output=json_output)
 
 
 def spend(
     simulated: Annotated[
-        bool, typer.Option("--simulated", help="The ledger of the stand-in; default where the gateway is one")
+        bool,
+        typer.Option(
+            "--simulated", help="The ledger of the stand-in; default where the gateway is one, and in a demo home"
+        ),
     ] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Show the spend ledger."""
-    from ...databento.account import is_stand_in, ledger_of
+    from ...databento.account import is_simulated, ledger_of
     from ...databento.budget import Budget
 
     home, settings, clock = locate_home(), load_settings(), SystemClock()
-    synthetic = simulated or is_stand_in(settings.databento_gateway)
+    synthetic = simulated or is_simulated(home, settings)
     ledger = ledger_of(home, synthetic=synthetic, clock=clock)
     calls, totals = ledger.calls(), ledger.totals()
     limits = Budget.of(settings).limits(totals, "", clock.now())
@@ -165,28 +183,6 @@ def vendor_of(
     )
 
 
-def span_of(
-    symbols: Sequence[str], first: datetime | None, last: datetime | None, vendor: Vendor, verb: str
-) -> tuple[list[str], date, date]:
-    """Return symbols, first and last trade date of a command.
-
-    Raises:
-        RefusedError: E367 a symbol that is none. ConfigurationError: E162 the range has no beginning or runs backwards.
-    """
-    from ...sessions import calendar_for
-
-    named = symbols_of(symbols)
-
-    def latest() -> date:
-        now = SystemClock().now()
-        return max(calendar_for(vendor.market(symbol).calendar).opened(now) for symbol in named)
-
-    days = range_to_latest(
-        day_of(first), day_of(last), latest, "tp", "l2", verb, "--symbols", ",".join(named), choices="--from"
-    )
-    return named, *days
-
-
 def show_plan(work: L2Work, vendor: Vendor, *, json_output: bool, dry_run: bool = True) -> None:
     """Print the tasks and their total against the budget."""
     from ...databento.budget import PlannedDay, usd
@@ -213,6 +209,7 @@ def show_plan(work: L2Work, vendor: Vendor, *, json_output: bool, dry_run: bool 
                 "completed_tasks_count": sum(task.is_current for task in work.tasks),
                 "symbol_count": len(work.symbols),
                 "date_range": _date_range(work.tasks),
+                "watchlist": work.choice.as_json(),
                 "to_buy": len(to_buy),
                 "records": sum(task.records or 0 for task in to_buy),
                 "bytes": sum(task.billed_bytes for task in to_buy),
@@ -238,6 +235,7 @@ def show_plan(work: L2Work, vendor: Vendor, *, json_output: bool, dry_run: bool 
             [_plan_row(task) for task in work.tasks],
             title="level 2, day by day (nothing was paid)",
         )
+    tell(work.choice)
     for line in remarks(work.tasks):
         console.err.print(line)
     if over is not None:

@@ -9,27 +9,35 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...clock import SystemClock
-from ...errors import PlatformError, RefusedError, command
+from ...errors import RefusedError, command
 from .. import console
+from ..l2_choice import (
+    Choice,
+    DateOption,
+    LastDaysOption,
+    MaxTasksOption,
+    SinceOption,
+    SymbolOption,
+    SymbolsOption,
+    Wanted,
+    WatchlistOption,
+    choose,
+    tell,
+)
+from ..l2_run import Done, done_tasks, run_tasks
 from ..options import DryRunOption, FirstOption, JsonOption, LastOption
 from ..platform import locate_home
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from jobs.backfill import AssetReport
 
     from ...databento.vendor import Vendor
-    from ...lake import DayResult, LocalLake
-    from ..l2_tasks import L2Task, L2Work
-    from ..platform import Platform
+    from ..l2_tasks import L2Work
 
 _HELP = """
 Buy the days of level 2 that are missing, and make them. A day is paid once: stopped at any moment and started again, only what is
@@ -37,36 +45,12 @@ missing is asked for. More than the budget is refused before the first paid call
 
 Example: tp l2 backfill --symbols ES,MNQ --from 2025-09-02 --to 2025-09-30 --max-usd 5
 
+Without --symbols the list of --watchlist or TP_WATCHLIST says which symbols on which days; the other options narrow it. One symbol on one
+day needs no list: tp l2 backfill --symbol AAPL --date 2025-07-29
+
 Exit codes: 0 done, 1 a day ended ERROR or UNAVAIL (with --strict also PENDING or MISSING), 3 over the budget.
 """
 _BUDGET = frozenset({"E350", "E351"})
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of one task.
-
-    Attributes:
-        task: the task.
-        outcome: word of the outcome.
-        rows: of the stored file.
-        path: of the stored file; None if the day is not stored.
-        cost_usd: paid by this run.
-        raw_sha256: of the raw files.
-        reason: why, for outcomes that have a reason.
-        error: of a day that failed.
-        synthetic: the rows were generated.
-    """
-
-    task: L2Task
-    outcome: str
-    rows: int
-    path: Path | None
-    cost_usd: float
-    raw_sha256: tuple[str, ...]
-    reason: str | None
-    error: PlatformError | None
-    synthetic: bool
 
 
 def register(family: typer.Typer) -> None:
@@ -75,15 +59,15 @@ def register(family: typer.Typer) -> None:
 
 
 def backfill(
-    symbols: Annotated[
-        list[str],
-        typer.Option(
-            "--symbols",
-            help="Comma-separated: roots (ES), shares (AAPL), contracts (ESZ5), continuous symbols (ES.v.0), names of the mapping file",
-        ),
-    ],
+    symbols: SymbolsOption = None,
     first: FirstOption = None,
     last: LastOption = None,
+    watchlist: WatchlistOption = None,
+    symbol: SymbolOption = None,
+    days: DateOption = None,
+    since: SinceOption = None,
+    last_days: LastDaysOption = None,
+    max_tasks: MaxTasksOption = None,
     max_usd: Annotated[
         float | None,
         typer.Option(
@@ -111,26 +95,27 @@ def backfill(
     """Buy and make days of level 2."""
     from ...lake import LocalLake
     from ..l2_tasks import gather, open_if_needed
-    from .l2 import show_plan, span_of, vendor_of
+    from .l2 import show_plan, vendor_of
 
     started = time.perf_counter()
     home, clock = locate_home(), SystemClock()
     vendor = vendor_of(home, clock, max_usd=max_usd, rebuy=force, max_workers=max_workers)
-    span = span_of(symbols, first, last, vendor, "backfill")
+    wanted = Wanted.of(symbols, symbol, days, watchlist, (first, last), since, last_days, max_tasks)
+    choice = choose(wanted, vendor, clock, "backfill")
     lake = LocalLake(home.lake_dir)
-    with open_if_needed(home, vendor, span[0]) as platform:
-        work = gather(platform, vendor, lake, clock, span, force=force)
+    with open_if_needed(home, vendor, choice.symbols, always=bool(choice.whole_days) and not dry_run) as platform:
+        work = gather(platform, vendor, lake, clock, choice, force=force)
         if dry_run:
             show_plan(work, vendor, json_output=json_output)
             return
         refusal = _admit(work, vendor)
         if refusal is None and not yes:
             _confirm(work, vendor)
-        reports = _run(platform, work, vendor, lake, (span[1], span[2]), force=force, wait=wait)
-    done = _done(work, reports, vendor, lake)
-    metrics = [report for report in reports["assets"] if report.key.path[-1] == "l2_metrics"]
+        made = run_tasks(platform, work, vendor, lake, force=force, wait=wait)
+    done = done_tasks(work, made, vendor, lake)
+    metrics = [report for report in made.reports if report.key.path[-1] == "l2_metrics"]
     seconds = time.perf_counter() - started
-    _show(done, metrics, vendor, seconds, json_output=json_output)
+    _show(done, metrics, vendor, choice, seconds, json_output=json_output)
     if refusal is not None:
         if not json_output:
             console.print_error(refusal)
@@ -174,112 +159,14 @@ def _confirm(work: L2Work, vendor: Vendor) -> None:
         raise typer.Exit(console.EXIT_FAILED)
 
 
-def _run(
-    platform: Platform | None,
-    work: L2Work,
-    vendor: Vendor,
-    lake: LocalLake,
-    span: tuple[date, date],
-    *,
-    force: bool,
-    wait: bool,
-) -> dict[str, Any]:
-    """Download ahead in threads; make the days meanwhile: through the assets where there are any, else one by one."""
-    from ...databento.ahead import DownloadAhead
-    from ...lake import build_day
-
-    # Assets are made one after the other, each in the order of its days; the others follow.
-    order = {symbol: number for number, symbol in enumerate([*sorted(work.assets), *work.symbols])}
-    coming = sorted(work.to_buy, key=lambda task: (order[task.symbol], task.trade_date))
-    ahead = [
-        (task.builder, task.trade_date, task.view.target)
-        for task in coming
-        if task.view is not None and task.view.target is not None
-    ]
-    reports: dict[str, Any] = {"assets": [], "others": {}}
-    with DownloadAhead(vendor, ahead, vendor.settings.l2_max_workers, console.err.print):
-        if platform is not None and work.assets and work.tasks:
-            reports["assets"] = _run_assets(platform, work.assets, span, force=force, wait=wait)
-        for task in work.tasks:
-            if task.symbol not in work.assets and not task.is_current:
-                result = build_day(task.builder, task.trade_date, lake, force=force)
-                reports["others"][task.symbol, task.trade_date] = result
-    return reports
-
-
-def _run_assets(
-    platform: Platform, symbols: Sequence[str], span: tuple[date, date], *, force: bool, wait: bool
-) -> list[AssetReport]:
-    from jobs.backfill import BackfillRequest
-    from jobs.planning import Mode
-    from jobs.selection import select_assets
-
-    from .backfill import execute
-
-    names = [f"{symbol}/{dataset}" for symbol in symbols for dataset in ("l2", "l2_metrics")]
-    keys = select_assets(platform.defs, [*names, "lake/sql_views"])
-    request = BackfillRequest(keys, *span, Mode.FORCE if force else Mode.DEFAULT, wait=wait)
-    # Plain lines only: bars would be torn by the notes of the downloads.
-    return execute(platform, [request], json_output=True)
-
-
-def _done(work: L2Work, reports: dict[str, Any], vendor: Vendor, lake: LocalLake) -> list[Done]:
-    """Return what became of every task, by date and symbol, whatever the number of workers."""
-    results: dict[tuple[str, date], DayResult] = dict(reports["others"])
-    for report in reports["assets"]:
-        if report.key.path[-1] == "l2":
-            results |= {(report.key.path[0], result.trade_date): result for result in report.results}
-    paid: dict[tuple[str, str], float] = {}
-    for call in vendor.store.ledger.calls():
-        if call.run_id == vendor.store.run_id:
-            key = (call.symbol, call.trade_date)
-            paid[key] = paid.get(key, 0.0) + call.cost_usd
-    tasks = sorted(work.tasks, key=lambda task: (task.trade_date, task.symbol))
-    return [
-        _made(
-            task, results.get((task.symbol, task.trade_date)), paid.get((task.symbol, str(task.trade_date)), 0.0), lake
-        )
-        for task in tasks
-    ]
-
-
-def _made(task: L2Task, result: DayResult | None, paid_usd: float, lake: LocalLake) -> Done:
-    if result is not None:
-        files = result.details.get("files")
-        raw = [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []
-        return Done(
-            task,
-            result.outcome.value,
-            result.rows,
-            result.path if result.outcome.is_materialized else None,
-            paid_usd,
-            tuple(str(file["sha256"]) for file in raw),
-            result.reason,
-            result.error,
-            result.synthetic,
-        )
-    if task.is_current:
-        stored = None if task.view is None else task.view.stored
-        path = lake.path("l2", task.symbol, task.trade_date)
-        raw_sha256 = () if stored is None else tuple(source.sha256 for source in stored.sources)
-        return Done(
-            task,
-            "SKIP",
-            0 if stored is None else stored.rows,
-            path if stored is not None else None,
-            0.0,
-            raw_sha256,
-            None if stored is None else stored.reason,
-            None,
-            stored is not None and stored.synthetic,
-        )
-    # Its session has not opened, so there was no partition to run.
-    error = task.error or (None if task.view is None else task.view.error)
-    return Done(task, "PENDING", 0, None, 0.0, (), task.reason, error, synthetic=False)
-
-
 def _show(
-    done: Sequence[Done], metrics: Sequence[AssetReport], vendor: Vendor, seconds: float, *, json_output: bool
+    done: Sequence[Done],
+    metrics: Sequence[AssetReport],
+    vendor: Vendor,
+    choice: Choice,
+    seconds: float,
+    *,
+    json_output: bool,
 ) -> None:
     from .backfill import remarks
 
@@ -293,6 +180,7 @@ def _show(
                 "run_id": vendor.store.run_id,
                 "concurrency": vendor.settings.l2_max_workers,
                 "cost_usd": paid,
+                "watchlist": choice.as_json(),
                 "tasks": [_as_json(one) for one in done],
                 "metrics_failed": [
                     f"{report.key.path[0]} {result.trade_date}" for report in metrics for result in report.failures
@@ -318,6 +206,7 @@ def _show(
     ]
     if rows:
         console.print_table(("symbol", "trade date", "outcome", "rows", "paid USD", "reason"), rows, title="level 2")
+    tell(choice)
     for following, number in _next_commands(done).items():
         console.err.print(f"next ({number} days): {following}")
     for text in remarks([report for report in metrics if report.failures]):

@@ -19,8 +19,9 @@ import numpy as np
 from ...errors import ConfigurationError
 from ...instruments import Contract, Instrument, InstrumentKind, Registry, RollTable
 from ...sessions import Session, calendar_for
+from ..archive import DEMO_TICKS_PER_FULL_DAY, demo_activity_share, demo_market
 from ..dbn import MBP10_RECORD, DbnSymbol, Records, mbp10_records
-from ..market import SimulatedMarket
+from ..market import SimulatedMarket, SimulatedTicks
 
 FUTURES_DATASET: Final = "GLBX.MDP3"
 SHARES_DATASET: Final = "XNAS.ITCH"
@@ -33,6 +34,9 @@ _CONTINUOUS: Final = re.compile(r"^(?P<root>[A-Z0-9]+)\.(?P<rule>[cnv])\.(?P<ran
 _RAW_FUTURE: Final = re.compile(r"^(?P<root>[A-Z0-9]{1,3})(?P<month>[FGHJKMNQUVXZ])(?P<year>\d)$")
 _SHARE: Final = re.compile(r"^[A-Z][A-Z.]{0,5}$")
 _CACHED_DAYS: Final = 64
+_DEMO_UPDATES_PER_TRADE: Final = (
+    1.0  # the trades of the demo are many; with eight changes before each its books would take minutes
+)
 _EPOCH: Final = date(1970, 1, 1)
 _DAY_NS: Final = 86_400 * 1_000_000_000
 
@@ -85,10 +89,20 @@ class StandInMarket:
         self._seed = seed
         self._ticks = ticks_per_full_day
         self._updates = updates_per_trade
+        self._is_demo = False
         known = (one.symbol for one in registry.instruments.values() if one.kind is InstrumentKind.EQUITY)
         self._shares = frozenset([*shares, *known])
         self._days: OrderedDict[tuple[str, date], Records] = OrderedDict()
         self._lock = threading.Lock()
+
+    @classmethod
+    def of_demo(
+        cls, registry: Registry, rolls: RollTable, *, ticks_per_full_day: int = DEMO_TICKS_PER_FULL_DAY
+    ) -> StandInMarket:
+        """Return the market of the demo: futures have the trades that the demo's files of ticks hold, and books around them."""
+        market = cls(registry, rolls, ticks_per_full_day=ticks_per_full_day, updates_per_trade=_DEMO_UPDATES_PER_TRADE)
+        market._is_demo = True
+        return market
 
     def calendar(self, dataset: str) -> str:
         """Return the calendar of a dataset."""
@@ -149,13 +163,26 @@ class StandInMarket:
 
     def _make(self, dataset: str, raw: str, session: Session) -> Records:
         instrument, contract = self._named(dataset, raw, session.trade_date)
-        price = _START_PRICES.get(instrument.symbol, _START_PRICE)
-        market = SimulatedMarket(self._seed, instrument, price, self._ticks, base_date=_BASE_DATE)
-        ticks = market.ticks(session, contract)
+        ticks = self._ticks_of(instrument, contract, session)
+        if ticks is None:
+            return np.zeros(0, MBP10_RECORD)
         symbol = self.dbn_symbol(dataset, raw)
         seed = self._seed + session.trade_date.toordinal()
         chunks = mbp10_records(ticks, symbol, seed=seed, updates_per_trade=self._updates)
         return np.concatenate([np.zeros(0, MBP10_RECORD), *chunks])
+
+    def _ticks_of(self, instrument: Instrument, contract: Contract, session: Session) -> SimulatedTicks | None:
+        """Return the trades of a session; None if the contract has expired."""
+        price = _START_PRICES.get(instrument.symbol, _START_PRICE)
+        if self._is_demo and instrument.kind is InstrumentKind.FUTURE:
+            share = demo_activity_share(self._rolls, contract, session.trade_date)
+            if share == 0.0:
+                return None
+            return demo_market(instrument, price, self._ticks, self._seed).ticks(
+                session, contract, activity_share=share
+            )
+        market = SimulatedMarket(self._seed, instrument, price, self._ticks, base_date=_BASE_DATE)
+        return market.ticks(session, contract)
 
     def _named(self, dataset: str, raw: str, day: date) -> tuple[Instrument, Contract]:
         if dataset == FUTURES_DATASET:

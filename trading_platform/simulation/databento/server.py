@@ -167,6 +167,7 @@ class DataBentoStandIn:
             "REQUESTS_CA_BUNDLE": str(self.cert_path),
             "SSL_CERT_FILE": str(self.cert_path),
             "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",  # where both are set, this one counts
         }
 
     def calls(self, call: str) -> list[LoggedRequest]:
