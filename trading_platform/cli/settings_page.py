@@ -23,7 +23,7 @@ same list with the present values and where each one comes from.
 
 A setting is an environment variable, or a line of the same name in a file `.env` in the working directory. The environment wins
 over `.env`. A value of the wrong type is refused (E101), an empty one counts as not set, and `tp` warns of a variable that
-begins with `TP_` and that nothing reads. In folders, `~` is the home folder of the user.
+begins with `TP_` and that nothing reads. In paths, `~` is the home folder of the user.
 
 | setting | kind | default | meaning |
 |---|---|---|---|"""
@@ -84,7 +84,7 @@ def _layout(home: Home) -> tuple[tuple[Path, str, str], ...]:
         ),
         (home.dagster_dir, "run history and events; `DAGSTER_HOME` while `tp` works", "no, the history would be lost"),
         (home.cache_dir, "indexes and hashes of source files, claims of running backfills", "yes, while nothing runs"),
-        (home.cache_dir / "dbn", "DBN files as bought from DataBento", "no, they would be paid again"),
+        (home.raw_dbn_dir, "DBN files as bought from DataBento", "no, they would be paid again"),
         (_ROOT / "logs", "logs of the web server and the daemon", "yes"),
     )
 
@@ -95,7 +95,7 @@ def _kind(annotation: Any) -> str:
         return "one of " + ", ".join(f"`{choice}`" for choice in get_args(annotation))
     if get_origin(annotation) is UnionType:
         return " or ".join(_kind(part) for part in get_args(annotation) if part is not NoneType)
-    return {Path: "folder", int: "whole number", float: "number", bool: "true or false"}.get(annotation, "text")
+    return {Path: "path", int: "whole number", float: "number", bool: "true or false"}.get(annotation, "text")
 
 
 def _default(value: Any) -> str:
