@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.partitions.context import partition_loading_context
 
+from assets.partitions import TRADE_DATES
 from definitions import build_defs
 from jobs.planning import Mode
 
@@ -123,3 +126,14 @@ def test_p6_home_with_indices_only_has_no_ingest(tmp_path: Path) -> None:
     dg.Definitions.validate_loadable(defs)
     assert list(defs.jobs or []) == []
     assert list(defs.schedules or []) == []
+
+
+def test_p1_remembered_partition_keys_are_those_that_dagster_lists() -> None:
+    plain = dg.DailyPartitionsDefinition(
+        start_date="2005-01-03", timezone="America/New_York", end_offset=2, exclusions=["0 0 * * 6", "0 0 * * 0"]
+    )
+    for now in ("2025-03-09T12:00:00", "2025-03-10T04:00:01", "2025-11-03T23:59:59"):
+        with partition_loading_context(datetime.fromisoformat(now).replace(tzinfo=UTC)):
+            assert list(TRADE_DATES.get_partition_keys()) == list(plain.get_partition_keys())
+    assert list(TRADE_DATES.get_partition_keys()) == list(plain.get_partition_keys())
+    assert plain == TRADE_DATES
