@@ -17,6 +17,9 @@ from .dated import dated_asset
 from .metadata import DescribeColumns
 
 POOL = "databento"
+# The budget looks at all days of a run together, and the web UI cuts a backfill into runs: with few days per run the first runs would be
+# paid before a later one is refused. Each day is materialized on its own, so a run that is killed loses nothing that was bought.
+DAYS_PER_RUN = 260
 
 
 def l2_assets(instrument: Instrument, describe: DescribeColumns) -> Iterator[dg.AssetsDefinition]:
@@ -30,8 +33,7 @@ def l2_assets(instrument: Instrument, describe: DescribeColumns) -> Iterator[dg.
         stage="l2",
         kinds={"parquet", "databento"},
         code_version=L2Builder.CODE_VERSION,
-        # The budget looks at all days of a run together; few days lose little when a run is killed.
-        days_per_run=5,
+        days_per_run=DAYS_PER_RUN,
         pool=POOL,
         description=(
             f"Every order book event of {instrument.symbol} with the ten best levels of both sides, from DataBento mbp-10. A day is bought "

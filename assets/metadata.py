@@ -151,17 +151,23 @@ def _part_table(parts: Sequence[DayPart]) -> dg.TableMetadataValue:
             "symbol": part.symbol,
             "outcome": part.result.outcome.value,
             "rows": part.result.rows,
-            "paid_usd": round(part.cost_usd, 6),
+            "paid_usd": _usd(part.cost_usd),
             "reason": _told(part.result)[:_MOST_REASON],
         }
         for part in told[:_MOST_PARTS]
     ]
     if len(told) > _MOST_PARTS:
         left = told[_MOST_PARTS:]
-        rows, paid = sum(part.result.rows for part in left), sum(part.cost_usd for part in left)
-        more = {"symbol": f"{len(left)} more", "outcome": "", "rows": rows, "paid_usd": round(paid, 6), "reason": ""}
+        rows, costs = sum(part.result.rows for part in left), [part.cost_usd for part in left]
+        # One that is not known makes the sum unknown.
+        paid = None if None in costs else sum(cost for cost in costs if cost is not None)
+        more = {"symbol": f"{len(left)} more", "outcome": "", "rows": rows, "paid_usd": _usd(paid), "reason": ""}
         records.append(more)
     return dg.MetadataValue.table([dg.TableRecord(record) for record in records])
+
+
+def _usd(cost_usd: float | None) -> float | None:
+    return None if cost_usd is None else round(cost_usd, 6)
 
 
 def _told(result: DayResult) -> str:

@@ -14,13 +14,10 @@ from trading_platform.lake.contracts import L2
 from . import keys
 from .builders import RESOURCE_KEYS
 from .dated import OWNERS
-from .l2 import POOL
+from .l2 import DAYS_PER_RUN, POOL
 from .metadata import DescribeColumns
 from .partitions import TRADE_DATES
 from .progress import build_days
-
-# The budget looks at all days of a run together; few days lose little when a run is killed.
-DAYS_PER_RUN = 5
 
 
 def watchlist_asset(describe: DescribeColumns) -> dg.AssetsDefinition:

@@ -18,7 +18,7 @@ from assets.metadata import is_done
 from trading_platform.clock import SystemClock
 from trading_platform.errors import LakeError, PlatformError
 from trading_platform.l2.watchlist_days import WatchlistDays
-from trading_platform.lake.building import DayBuilder, RecordedSource, present_fingerprint
+from trading_platform.lake.building import DayBuilder, RecordedSource, ReplacingSource, present_fingerprint
 from trading_platform.lake.reader import is_intact
 from trading_platform.sessions import calendar_for
 
@@ -241,6 +241,8 @@ def _compare(builder: DayBuilder, workbench: Workbench, day: date, *, verify: bo
     footer = workbench.lake.footer(builder.contract.name, builder.symbol, day)
     if footer is None:
         return PlannedDay(day, DayState.MISSING, "materialized, but its file is gone")
+    if isinstance(builder, ReplacingSource) and builder.replaces(footer):
+        return PlannedDay(day, DayState.STALE, "the stored day is synthetic")
     plan = builder.plan(day)
     if plan.decided is not None and not plan.decided.is_materialized:
         return PlannedDay(day, DayState.CURRENT, f"source not there now ({plan.reason}); stored data kept")

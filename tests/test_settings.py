@@ -36,6 +36,39 @@ def test_u6_a_value_of_the_wrong_type_is_e101_and_names_the_variable(monkeypatch
     assert raised.value.code == "E101"
 
 
+@pytest.mark.parametrize(
+    ("address", "accepted"),
+    [
+        ("https://hist.databento.com", True),
+        (" https://hist.databento.com/ ", True),
+        ("https://127.0.0.1:8443/x", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://127.8.8.8", True),
+        ("http://[::1]:8080", True),
+        ("http://localhost:8080", True),
+        ("http://hist.databento.com", False),
+        ("http://127.0.0.1.example.com", False),
+        ("http://localhost.example.com", False),
+        ("http://10.0.0.1", False),
+        ("ftp://localhost", False),
+        ("hist.databento.com", False),
+        ("https://", False),
+        ("https://[::1", False),
+        (" ", False),
+    ],
+)
+def test_u6_key_leaves_this_machine_encrypted_only(
+    monkeypatch: pytest.MonkeyPatch, address: str, *, accepted: bool
+) -> None:
+    monkeypatch.setenv("TP_DATABENTO_GATEWAY", address)
+    if accepted:
+        assert load_settings().databento_gateway == address.strip()
+        return
+    with pytest.raises(ConfigurationError, match="TP_DATABENTO_GATEWAY") as raised:
+        load_settings()
+    assert raised.value.code == "E101"
+
+
 def test_u6_misspelt_variables_are_named() -> None:
     assert unknown_settings({"TP_HOME": "x", "TP_SIERA_DIR": "y", "PATH": "z"}) == ("TP_SIERA_DIR",)
 

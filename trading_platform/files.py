@@ -1,13 +1,14 @@
-"""Replacing a file as a whole.
+"""Files as a whole: replacing one, and telling one from another.
 
-Belongs here: the steps after which a reader, also one after a crash, finds the old file or the new one and nothing between. Does not
-belong here: what a refusal means (each caller has its numbered error), the commit of a partition (``trading_platform.lake``).
+Belongs here: the steps after which a reader, also one after a crash, finds the old file or the new one and nothing between; the hash. Does
+not belong here: what a refusal means (each caller has its numbered error), the commit of a partition (``trading_platform.lake``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import uuid
 from collections.abc import Callable
@@ -42,6 +43,16 @@ def replace_file(path: Path, write: Callable[[BinaryIO], object], *, durable: bo
             temporary.unlink(missing_ok=True)
     if durable:
         _sync_folder(path.parent)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,6 +6,7 @@ belong here: the instrument registry and the roll table, which are files inside 
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -101,7 +103,9 @@ class Settings(BaseSettings):
     )
     databento_enabled: bool = Field(default=True, description="false: DataBento is never called, whatever else is set")
     databento_gateway: str = Field(
-        default="https://hist.databento.com", description="Address of the vendor, or of `tp simulate databento`"
+        default="https://hist.databento.com",
+        description="Address of the vendor, or of `tp simulate databento`: https, or http on this machine. Every address on this machine "
+        "counts as a stand-in, also a tunnel that leads to the vendor: what comes from there is taken for synthetic",
     )
     databento_dataset: str = Field(
         default="XNAS.ITCH",
@@ -120,7 +124,10 @@ class Settings(BaseSettings):
     databento_max_usd_per_day: float = Field(default=20.0, ge=0, description="Most that one UTC day may cost, USD")
     databento_max_usd_per_month: float = Field(default=100.0, ge=0, description="Most that one UTC month may cost, USD")
     databento_attempts: int = Field(
-        default=5, ge=1, le=5, description="Attempts at a call that fails for a passing reason"
+        default=5,
+        ge=1,
+        le=5,
+        description="Attempts at a call that fails for a passing reason; those that may be billed: 2 at most",
     )
     databento_retry_base_ms: float = Field(
         default=250.0,
@@ -155,6 +162,16 @@ class Settings(BaseSettings):
         default=None, description="CSV or XLSX file with the columns ticker and date: level 2 that is wanted"
     )
 
+    @field_validator("databento_gateway")
+    @classmethod
+    def _encrypted(cls, address: str) -> str:
+        address = address.strip()
+        parts = urlsplit(address)
+        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(address))):
+            # The key goes with every request.
+            raise ValueError("expected an address such as https://hist.databento.com; http for this machine only")
+        return address
+
     @field_validator("l2_window_et")
     @classmethod
     def _two_times(cls, window: str | None) -> str | None:
@@ -169,6 +186,15 @@ class Settings(BaseSettings):
             return None if path is None else path.expanduser()
         except RuntimeError as error:  # ~name of a user who does not exist
             raise ValueError(str(error)) from error
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether an address such as ``https://127.0.0.1:8443`` names this machine; other names than localhost are not looked up."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def hours_et(window: str) -> tuple[time, time]:

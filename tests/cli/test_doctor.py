@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -323,6 +324,33 @@ def test_m4_a_folder_that_cannot_be_written_is_a_failure(
     assert contents(situation.known_home.path) == before
 
 
+def test_m4_a_history_that_looks_damaged_for_a_moment_only_is_in_use(situation: Situation) -> None:
+    """A writer was half through when it was looked at: two seconds later the file is whole."""
+    history = situation.known_home.dagster_dir / "history"
+    history.mkdir()
+    path = history / "runs.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table runs (id integer primary key, status text)")
+        connection.commit()
+        assert not runs.is_in_use(situation.known_home)  # by this process itself
+    whole = path.read_bytes()
+    path.write_bytes(b"torn" + whole[4:])
+
+    def finish(seconds: float) -> None:
+        assert seconds == 2.0
+        path.write_bytes(whole)
+
+    seen = runs.run_history(situation, pause=finish, in_use=lambda _: False)
+    assert (seen.status, seen.next_command) == (Status.WARN, "tp doctor")
+    holder = subprocess.Popen([sys.executable, "-c", f"f = open({str(path)!r}); print(); input()"], stdin=-1, stdout=-1)
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        assert runs.is_in_use(situation.known_home)
+    finally:
+        holder.communicate(b"\n")
+
+
 def test_m4_the_probe_leaves_nothing_when_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
@@ -408,13 +436,18 @@ def test_m4_a_damaged_history_is_a_failure_and_is_not_touched(situation: Situati
     content[8_192:16_384] = bytes(8_192)
     (history / "runs.db").write_bytes(content)
     before = contents(situation.known_home.path)
-    damaged = runs.run_history(situation)
+    pauses: list[float] = []
+    damaged = runs.run_history(situation, pause=pauses.append)
     assert (damaged.status, damaged.next_command) == (Status.FAIL, f"mv {history} {history}.damaged")
+    assert pauses == [2.0]
+    in_use = runs.run_history(situation, pause=pauses.append, in_use=lambda _: True)
+    assert (in_use.status, in_use.next_command) == (Status.WARN, "tp doctor")
+    assert "look again when nothing runs" in in_use.what
     (history / "runs.db").write_bytes(b"no database at all, but long enough" * 100)
-    assert runs.run_history(situation).status is Status.FAIL
-    assert runs.dead_runs(situation) == Verdict(Status.SKIP, "the run history is damaged, see above")
+    assert runs.run_history(situation, pause=pauses.append).status is Status.FAIL
+    assert runs.dead_runs(situation) == Verdict(Status.SKIP, "the run history cannot be read now, see above")
     (history / "runs.db").write_bytes(content)
-    assert runs.dead_runs(situation) == Verdict(Status.SKIP, "the run history is damaged, see above")
+    assert runs.dead_runs(situation) == Verdict(Status.SKIP, "the run history cannot be read now, see above")
     assert contents(situation.known_home.path) == before
 
 

@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.databento.l2_shop import serving
 from tests.databento.shop import market
+from trading_platform import lake
+from trading_platform.cli import l2_tasks
+from trading_platform.lake import build_day
 from trading_platform.settings import create_home, open_home
 from trading_platform.simulation.databento import DataBentoStandIn, Fault, FaultKind
 from trading_platform.simulation.dbn import dbn_metadata, dbn_zstd
@@ -120,6 +124,36 @@ def test_l2_backfill_pays_each_day_once_and_a_second_one_nothing(home: Path, ser
     assert (plan["to_buy"], plan["usd"], plan["completed_tasks_count"]) == (0, 0, 8)
 
 
+def test_l2_plan_ends_with_the_command_that_buys_what_it_shows(home: Path, server: DataBentoStandIn) -> None:
+    asked = ("--symbols", "aapl", "--from", LAST, "--to", LAST, "--max-usd", "2", "--max-workers", "2")
+    plan = call("l2", "plan", *asked, home=home)
+    following = plan.err.splitlines()[-1].partition("next: tp ")[2]
+    assert following == f"l2 backfill {' '.join(asked)}"
+    done = call(*following.split(), home=home)
+    assert summary(done) == {"WRITE": 1, "total": 1, "concurrency": 2}
+    lines = [line for line in done.err.splitlines() if re.match(rf"AAPL {LAST} WRITE [\d,]+ rows paid \$0", line)]
+    assert len(lines) == 1
+
+
+@pytest.mark.parametrize(("where", "paid"), [("gather", False), ("build_day", True)])
+def test_l2_interrupted_backfill_says_what_was_paid(
+    home: Path, server: DataBentoStandIn, monkeypatch: pytest.MonkeyPatch, where: str, *, paid: bool
+) -> None:
+    made = build_day
+
+    def interrupt(*arguments: Any, **options: Any) -> None:
+        if where == "build_day":
+            made(*arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lake if where == "build_day" else l2_tasks, where, interrupt)
+    stopped = l2(home, "backfill", "--symbols", "AAPL", first=LAST)
+    assert stopped.code == 130
+    said = stopped.err.splitlines()[-1]
+    assert re.match(r"interrupted: \$0\.\d+ was paid for 1 day" if paid else "interrupted: nothing was paid$", said)
+    assert len(server.paid_calls) == int(paid)
+
+
 def test_l2_dry_run_of_a_backfill_is_the_plan(home: Path, server: DataBentoStandIn) -> None:
     done = l2(home, "backfill", "--symbols", "AAPL", "--dry-run", "--json")
     assert (done.code, done.json["dry_run"], done.json["to_buy"]) == (0, True, 3)
@@ -173,7 +207,7 @@ def test_l7_without_a_key_days_are_unavailable_and_the_next_step_is_named(home: 
     assert summary(done) == {"CLOSED": 1, "UNAVAIL": 7, "total": 8, "concurrency": 4}
     assert "tp simulate databento" in done.err
     plan = l2(home, "plan", "--symbols", "ES", "--json")
-    assert (plan.code, {task["step"] for task in plan.json["tasks"]}) == (0, {"UNAVAIL"})
+    assert (plan.code, {task["step"] for task in plan.json["tasks"]}) == (1, {"UNAVAIL"})
     assert plan.json["tasks"][0]["next"] == "tp simulate databento"
 
 
@@ -191,7 +225,7 @@ def test_l3_one_bad_day_does_not_hold_up_the_others(home: Path, server: DataBent
     done = l2(home, "backfill", "--symbols", "AAPL,MSFT")
     assert done.code == 1
     assert summary(done) == {"WRITE": 5, "CLOSED": 2, "ERROR": 1, "total": 8, "concurrency": 4}
-    assert server.billing["AAPL", "2025-09-02"] == 5
+    assert server.billing["AAPL", "2025-09-02"] == 2
 
 
 @pytest.mark.parametrize(
@@ -256,3 +290,36 @@ def test_p9_days_that_somebody_else_makes_are_neither_made_nor_paid_e602(home: P
         refused = l2(home, "backfill", "--symbols", "SPY", first=LAST)
     assert (refused.code, refused.error and refused.error.code) == (1, "E602")
     assert server.paid_calls == []
+
+
+@pytest.mark.parametrize("symbol", ["SPY", "AAPL"])
+def test_l7_synthetic_day_of_a_home_for_real_data_is_no_day_of_the_vendor(
+    home: Path, server: DataBentoStandIn, elsewhere: Path, symbol: str
+) -> None:
+    """Without a key nobody can be asked, and the day that a stand-in sold is marked and not taken for done."""
+    l2(home, "backfill", "--symbols", symbol, first=LAST)
+    query = "select count(*) as n from l2"
+    assert "SYNTHETIC" in call("sql", query, home=home).err
+    assert call("sql", query, "--json", home=home).json["synthetic"]
+    assert "SYNTHETIC" not in call("sql", "select count(*) as n from ticks", home=home).err
+    (elsewhere / ".env").unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DATABENTO_API_KEY", raising=False)
+        plan = l2(home, "plan", "--symbols", symbol, "--json", first=LAST)
+        done = l2(home, "backfill", "--symbols", symbol, first=LAST)
+    (task,) = plan.json["tasks"]
+    assert re.fullmatch(r"WRITE [\d,]+ rows \(synthetic\)", task["there"])
+    assert (plan.code, task["to_do"]) == (1, "UNAVAIL (the stored day is synthetic)")
+    assert summary(done) == {"UNAVAIL": 1, "total": 1, "concurrency": 4}
+
+
+@pytest.mark.slow
+def test_l10_plan_says_how_much_of_a_day_an_imported_file_covers(home: Path, tmp_path: Path) -> None:
+    window = (1_756_906_200_000_000_000, 1_756_908_000_000_000_000)  # 2025-09-03 13:30 to 14:00 UTC
+    symbol = market().dbn_symbol("XNAS.ITCH", "SPY")
+    path = tmp_path / "half_hour.dbn.zst"
+    records = market().records("XNAS.ITCH", "SPY", *window)
+    path.write_bytes(b"".join(dbn_zstd(dbn_metadata(symbol, *window), [records], synthetic=False)))
+    assert call("l2", "import", path, home=home).code == 0
+    (task,) = l2(home, "plan", "--symbols", "SPY", "--json", first=LAST).json["tasks"]
+    assert task["there"] == f"WRITE {len(records):,} rows, imported, covers 0.5 of 6.5 h"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -106,7 +107,7 @@ def test_l4_options_narrow_the_list(tmp_path: Path, wanted: Wanted, expected: li
 
 @pytest.mark.parametrize("has_list", [True, False])
 def test_l4_symbol_and_date_make_a_task_of_their_own(tmp_path: Path, *, has_list: bool) -> None:
-    wanted = Wanted(only=["QQQ"], dates=[date(2025, 7, 29), date(2025, 7, 26)])
+    wanted = Wanted(only=["qqq"], dates=[date(2025, 7, 29), date(2025, 7, 26)])
     assert chosen(tmp_path, wanted, has_list=has_list) == [("QQQ", "2025-07-29")]
 
 
@@ -117,6 +118,10 @@ def test_l4_symbol_and_date_make_a_task_of_their_own(tmp_path: Path, *, has_list
         (Wanted(["MSFT,AAPL"], only=["AAPL"], last=date(2025, 9, 3), last_days=1), [("AAPL", THIRD)]),
         (Wanted(["MSFT,AAPL"], since=date(2025, 9, 2), last=date(2025, 9, 3), max_tasks=1), [("AAPL", SECOND)]),
         (Wanted(["QQQ"], last_days=2), [("QQQ", "2025-09-29"), ("QQQ", "2025-09-30")]),
+        (
+            Wanted(["nvda,NVDA,es,es.v.0"], dates=[date(2025, 9, 2)]),
+            [("NVDA", SECOND), ("ES", SECOND), ("ES.v.0", SECOND)],
+        ),
     ],
 )
 def test_l4_options_narrow_a_range(tmp_path: Path, wanted: Wanted, expected: list[tuple[str, str]]) -> None:
@@ -139,7 +144,7 @@ def test_l4_plan_of_a_list_says_what_is_left_out_and_pays_nothing(desk: Desk) ->
     }
     text = desk.l2("plan", "--date", "2025-08-30")
     assert "list.csv row 6 is left out, not a ticker: 'not one', '2025-09-03'" in text.err
-    assert "1 tasks on Saturdays and Sundays are left out" in text.err
+    assert "1 task on Saturdays and Sundays is left out" in text.err
     assert desk.server.paid_calls == []
 
 
@@ -157,6 +162,23 @@ def test_l4_backfill_of_the_list_pays_once_and_its_days_are_done_in_the_web_ui(d
     again = call("backfill", "watchlist/l2", "--from", AUGUST, "--to", THIRD, home=desk.home)
     assert (again.code, len(desk.server.requests)) == (0, asked), again.err
     assert "SKIP=3 EMPTY=1 " in again.out.splitlines()[-1]
+
+
+def test_l4_day_of_the_list_that_failed_shows_what_was_bought_for_the_others(desk: Desk) -> None:
+    desk.lists("ticker,date\nAAPL,2025-09-02\nNDX,2025-09-02\nMSFT,2025-09-02\n")
+    span = ("watchlist/l2", "--from", SECOND, "--to", SECOND)
+    failed = call("backfill", *span, home=desk.home)
+    assert failed.code == 1
+    (line,) = [line for line in failed.err.splitlines() if line.startswith(f"watchlist/l2 {SECOND} paid $")]
+    assert re.search(r"paid \$0\.\d+: AAPL WRITE \$0\.\d+, MSFT WRITE \$0\.\d+$", line)
+    (day,) = call("backfill", *span, "--json", home=desk.home).json["assets"][0]["days"]
+    assert {part["symbol"]: part["outcome"] for part in day["parts"]} == {
+        "AAPL": "SKIP",
+        "MSFT": "SKIP",
+        "NDX": "ERROR",
+    }
+    assert [part["rows"] > 0 for part in day["parts"]] == [True, True, False]
+    assert len(desk.server.paid_calls) == 2
 
 
 def test_l4_bad_symbol_of_a_list_is_named_and_the_others_are_made(desk: Desk) -> None:

@@ -165,3 +165,23 @@ def test_p12_second_look_loads_neither_dagster_nor_data_frames(demo: Demo) -> No
             check=False,
         )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_p12_default_board_says_which_stored_days_it_does_not_show(demo: Demo, tmp_path: Path) -> None:
+    """One bought day lies after all others, and one old year before them: neither moves the board."""
+    home = tmp_path / "copy"
+    shutil.copytree(demo.home, home)
+    stored = home / "lake" / "ticks" / "symbol=MNQ"
+    shutil.copytree(stored / f"date={DAY}", stored / "date=2024-06-03")
+    shutil.copytree(stored / f"date={DAY}", home / "lake" / "l2" / "symbol=MNQ" / "date=2025-09-03")
+    told = call("status", "--json", home=home).json
+    assert told["last"] == DATES[-1].isoformat()
+    assert (told["older_days"], told["first_older_day"]) == (1, "2024-06-03")
+    assert (told["newer_days"], told["last_newer_day"]) == (1, "2025-09-03")
+    lines = call("status", "MNQ/*", home=home).out.splitlines()[-2:]
+    assert lines == [
+        "1 older stored day is not shown (first 2024-06-03): tp status 'MNQ/*' --from 2024-06-03",
+        "1 newer stored day is not shown (last 2025-09-03): tp status 'MNQ/*' --to 2025-09-03",
+    ]
+    asked = call("status", "MNQ/ticks", "--from", "2025-03-13", "--json", home=home).json
+    assert asked["older_days"] == 0

@@ -74,7 +74,12 @@ class Shop:
         settings = self.settings(**changes)
         cache_ = RawCache(self.home / "cache" / "dbn", lock_wait_s=30.0)
         return RawStore(
-            DataBentoClient(settings, clock=self.clock), cache_, self.ledger, Budget.of(settings, max_usd), run_id
+            DataBentoClient(settings, clock=self.clock),
+            cache_,
+            self.ledger,
+            Budget.of(settings, max_usd),
+            run_id,
+            poll_s=0.01,
         )
 
     def fetch(self, store: RawStore | None = None, query: Query | None = None, **options: Any) -> Any:

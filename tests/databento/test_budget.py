@@ -12,6 +12,7 @@ from trading_platform.databento.budget import Budget, PlannedDay
 from trading_platform.databento.client import outcome_of
 from trading_platform.databento.ledger import Totals
 from trading_platform.errors import RefusedError
+from trading_platform.settings import load_settings
 
 from .shop import Shop, a_query
 
@@ -37,6 +38,12 @@ def test_l6_where_no_day_fits_the_next_command_raises_the_limit_just_enough() ->
     error = refused(Budget(0.5, 100, 100), PLAN)
     assert shlex.split(error.next_command)[-2:] == ["--max-usd", "0.81"]
     assert Budget(0.81, 100, 100).require(PLAN[1:2], Totals(), "run-1", NOW) is None
+
+
+def test_l6_next_command_keeps_the_limit_that_a_person_set() -> None:
+    asked = Budget.of(load_settings(), 1.0)
+    assert refused(asked, PLAN).next_command.endswith("--to 2025-09-03 --max-usd 1")
+    assert "--max-usd" not in refused(Budget.of(load_settings(databento_max_usd_per_run=1.0)), PLAN).next_command
 
 
 @pytest.mark.parametrize(

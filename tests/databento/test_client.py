@@ -101,7 +101,6 @@ def test_l4_a_symbol_that_means_nothing_is_e342(shop: Shop) -> None:
     [
         ({"databento_api_key": " "}, "E330"),
         ({"databento_enabled": False}, "E344"),
-        ({"databento_gateway": " "}, "E340"),
         ({"databento_schemas": "trades"}, "E340"),
         ({"databento_datasets": "XNAS.ITCH"}, "E340"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,11 +12,13 @@ import pytest
 
 from trading_platform.databento.account import open_vendor, raw_root
 from trading_platform.databento.importing import OwnedFile, examine, register
-from trading_platform.databento.raw_cache import RawCache, sha256_of
+from trading_platform.databento.raw_cache import RawCache
 from trading_platform.databento.vendor import Vendor
 from trading_platform.errors import VendorError
+from trading_platform.files import sha256_of
 from trading_platform.instruments import load_registry, load_roll_table
 from trading_platform.lake import DayResult, Outcome
+from trading_platform.sessions import calendar_for
 from trading_platform.settings import load_settings
 from trading_platform.simulation.dbn import dbn_metadata, dbn_zstd
 
@@ -24,6 +27,7 @@ from .shop import market
 
 DAY = date(2025, 9, 3)
 DATASET = "GLBX.MDP3"
+SESSION = calendar_for("CME_EQUITY").session(DAY)
 
 
 def ns(*when: int) -> int:
@@ -218,6 +222,23 @@ def test_l7_stand_in_never_replaces_real_rows_e384_and_the_vendor_replaces_synth
     assert not l2_shop.lake.footer("l2", "ES", DAY).synthetic  # type: ignore[union-attr]
 
 
+def test_l7_synthetic_day_counts_as_absent_for_the_vendor_and_is_to_buy(
+    l2_shop: L2Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synthetic = l2_shop.build(DAY)
+    vendor = owner(l2_shop)
+    offer = l2_shop.vendor().offer(l2_shop.vendor().target("ES", SESSION), SESSION)
+    monkeypatch.setattr(vendor, "offer", lambda *_: offer)
+    builder = l2_shop.builder(vendor=vendor)
+    view = builder.view(DAY)
+    assert (view.is_to_buy, view.reason) == (True, "the stored day is synthetic")
+    assert view.stored is not None
+    assert builder.replaces(view.stored)
+    assert not builder.is_current(view)
+    assert not l2_shop.builder().replaces(view.stored)
+    assert synthetic.path is not None
+
+
 def test_l7_synthetic_file_among_real_ones_is_e386(l2_shop: L2Shop, write: Write) -> None:
     owned = look(l2_shop, write("whole.dbn.zst", (ns(2025, 9, 2, 22), ns(2025, 9, 3, 22)), synthetic=True))
     register(owned, RawCache(raw_root(l2_shop.home, synthetic=False)))
@@ -234,3 +255,32 @@ def test_l10_long_file_lies_in_the_cache_once(l2_shop: L2Shop, write: Write) -> 
     assert len({path.stat().st_ino for path in files}) == 1
     for day in owned.days:
         assert made(l2_shop, day).rows == owned.days[day]
+
+
+@pytest.mark.parametrize("damage", ["changed", "deleted", "cache"])
+def test_l10_a_copy_of_a_raw_file_that_changed_or_is_gone_is_taken_without_paying(
+    l2_shop: L2Shop, tmp_path: Path, damage: str
+) -> None:
+    first = l2_shop.build(DAY)
+    (raw,) = l2_shop.home.cache_dir.rglob("*.dbn.zst")
+    copy = tmp_path / "copy.dbn.zst"
+    copy.write_bytes(raw.read_bytes())
+    code = {"changed": "E355", "deleted": "E383", "cache": "E383"}[damage]
+    if damage == "changed":
+        raw.write_bytes(b"other bytes")
+    elif damage == "deleted":
+        raw.unlink()
+    else:
+        shutil.rmtree(l2_shop.home.cache_dir)
+    failed = l2_shop.build(DAY, force=True)
+    assert failed.error is not None
+    assert (failed.error.code, "tp l2 import FILE" in failed.error.why) == (code, True)
+    take(l2_shop, copy)
+    again = l2_shop.build(DAY, force=True)
+    assert (again.error, again.rows) == (None, first.rows)
+    assert len(l2_shop.server.paid_calls) == 1
+
+
+def test_l10_contract_may_be_named_in_small_letters(l2_shop: L2Shop, write: Write) -> None:
+    owned = look(l2_shop, write(), "esu5")
+    assert (owned.symbol, owned.raw_symbol) == ("ES", "ESU5")

@@ -13,8 +13,8 @@ import pytest
 
 from trading_platform.clock import FixedClock
 from trading_platform.databento.l2_builder import L2Builder
-from trading_platform.databento.raw_cache import sha256_of
 from trading_platform.errors import RefusedError
+from trading_platform.files import sha256_of
 from trading_platform.lake import Outcome
 from trading_platform.settings import create_home
 from trading_platform.simulation.databento import FaultKind
@@ -108,6 +108,19 @@ def test_l1_degraded_day_is_flagged_and_bought_again_only_when_the_vendor_revise
     assert again.facts["last_modified"] == "2025-09-06"
     assert l2_shop.build(DAY).outcome is Outcome.SKIP
     assert len(l2_shop.server.paid_calls) == 2
+
+
+def test_l1_day_that_the_vendor_does_not_list_but_has_is_stored_with_a_warning(l2_shop: L2Shop) -> None:
+    l2_shop.script(FaultKind.ABSENT, day=DAY)
+    text = "the vendor names no condition for this day but has records of it"
+    assert l2_shop.builder().view(DAY).reason == text
+    first = l2_shop.build(DAY)
+    assert (first.outcome, first.facts["condition"], first.facts["vendor_warnings"]) == (Outcome.WRITE, None, [text])
+    assert first.details["files"][0]["warnings"] == [text]  # type: ignore[index,call-overload]
+    # It is told of the file, so it stays when the day is made again without a question.
+    before = l2_shop.seen()
+    again = l2_shop.build(DAY, force=True)
+    assert (again.facts["vendor_warnings"], l2_shop.seen()) == ([text], before)
 
 
 def test_l1_roll_day_of_a_continuous_symbol_is_the_contract_of_the_trade_date(
@@ -247,7 +260,7 @@ def test_l3_what_failed_once_is_not_paid_again_in_the_same_run(l2_shop: L2Shop) 
     paid = len(l2_shop.server.paid_calls)
     result = l2_shop.build(DAY, vendor=vendor)
     assert (result.outcome, result.error and result.error.code) == (Outcome.ERROR, "E338")
-    assert len(l2_shop.server.paid_calls) == paid == 5
+    assert len(l2_shop.server.paid_calls) == paid == 2
 
 
 def test_l4_window_setting_narrows_and_a_raw_file_that_covers_it_is_not_bought_again(
@@ -324,3 +337,14 @@ def test_l2_sidecar_of_the_day_names_query_and_price(l2_shop: L2Shop) -> None:
     assert content["query"]["symbol"] == "ESU5"
     assert content["cost_usd"] == result.details["cost_usd"]
     assert sidecar.stem == result.facts["query"]
+
+
+@pytest.mark.parametrize(("typed", "symbol"), [("nvda", "NVDA"), ("es", "ES"), ("es.v.0", "ES.v.0")])
+def test_l2_lower_case_symbol_is_bought_and_stored_once_under_its_one_name(
+    l2_shop: L2Shop, typed: str, symbol: str
+) -> None:
+    result = l2_shop.build(DAY, typed)
+    assert (result.outcome, result.path) == (Outcome.WRITE, l2_shop.lake.path("l2", symbol, DAY))
+    assert l2_shop.build(DAY, symbol).outcome is Outcome.SKIP
+    assert {call.symbol for call in l2_shop.ledger.calls()} == {symbol}
+    assert len(l2_shop.server.paid_calls) == 1

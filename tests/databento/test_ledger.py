@@ -128,3 +128,20 @@ def test_l6_the_intent_is_on_the_disk_before_the_call(ledger: SpendLedger, monke
     monkeypatch.setattr(os, "fsync", noted)
     ledger.begin(intent())
     assert {ledger.path.stat().st_ino, ledger.path.parent.stat().st_ino} <= set(synced)
+
+
+@pytest.mark.parametrize("ends", [b"\r\n", b"  \n", b"\t\r\n"])
+def test_l6_line_ends_of_an_editor_change_no_sum(ledger: SpendLedger, ends: bytes) -> None:
+    for usd in (1.0, 2.0):
+        ledger.begin(intent(usd))
+    ledger.path.write_bytes(ledger.path.read_bytes().replace(b"\n", ends))
+    ledger.begin(intent(4.0))
+    assert (ledger.totals().usd, ledger.totals().calls) == (7.0, 3)
+
+
+def test_l6_a_line_that_was_never_ours_is_e352(ledger: SpendLedger) -> None:
+    ledger.begin(intent())
+    ledger.path.write_bytes(b"paid 12 dollars by hand\n" + ledger.path.read_bytes())
+    with pytest.raises(VendorError, match="line 1") as raised:
+        ledger.totals()
+    assert raised.value.code == "E352"

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from trading_platform.databento.query import Query
-from trading_platform.databento.raw_cache import RawCache, sha256_of
+from trading_platform.databento.raw_cache import RawCache
 from trading_platform.errors import LakeError, RefusedError, VendorError
+from trading_platform.files import sha256_of
 from trading_platform.simulation.databento import FaultKind
 
 from .shop import DAY, Shop, a_query

@@ -24,7 +24,7 @@ ROLLS = load_roll_table(REGISTRY)
 DAY = date(2025, 9, 3)
 
 
-def named(symbol: str, day: date = DAY, mapping: Any = None, dataset: str | None = None) -> VendorSymbol:
+def named(symbol: str, day: date = DAY, mapping: Any = None) -> VendorSymbol:
     return vendor_symbol(
         symbol,
         day,
@@ -33,7 +33,6 @@ def named(symbol: str, day: date = DAY, mapping: Any = None, dataset: str | None
         rolls=ROLLS,
         default_dataset="XNAS.ITCH",
         schema="mbp-10",
-        dataset=dataset,
     )
 
 
@@ -99,7 +98,6 @@ def test_s4_both_forms_of_the_mapping_file(tmp_path: Path) -> None:
     }
     assert named("FB", mapping=mapping).vendor_symbol == "META"
     assert named("NAT", mapping=mapping).dataset == "XNYS.PILLAR"
-    assert named("NAT", mapping=mapping, dataset="XNAS.ITCH").dataset == "XNAS.ITCH"
     assert named("MNQ", mapping=mapping) == VendorSymbol("MNQ", "MNQ.v.0", "continuous", "GLBX.MDP3", "mbp-10")
     assert named("AAPL", mapping=mapping).vendor_symbol == "AAPL"
     assert read_symbol_mapping(None) == {}
@@ -147,3 +145,20 @@ def test_s4_a_mapping_that_cannot_be_read_is_e365(tmp_path: Path, content: bytes
     with pytest.raises(RefusedError) as raised:
         read_symbol_mapping(path)
     assert raised.value.code == "E365"
+
+
+@pytest.mark.parametrize(
+    ("typed", "symbol", "vendor", "dataset"),
+    [
+        ("nvda", "NVDA", "NVDA", "XNAS.ITCH"),
+        ("brk.b", "BRK.B", "BRK.B", "XNAS.ITCH"),
+        ("es", "ES", "ESU5", "GLBX.MDP3"),
+        ("esz25", "ESZ25", "ESZ5", "GLBX.MDP3"),
+        ("es.v.0", "ES.v.0", "ES.v.0", "GLBX.MDP3"),
+        ("ES.V.0", "ES.v.0", "ES.v.0", "GLBX.MDP3"),
+        ("mine", "mine", "META", "XNAS.ITCH"),  # as the mapping file writes it
+    ],
+)
+def test_l2_symbol_has_one_spelling_whatever_its_case(typed: str, symbol: str, vendor: str, dataset: str) -> None:
+    found = named(typed, mapping={"mine": MappedSymbol("META")})
+    assert (found.symbol, found.vendor_symbol, found.dataset) == (symbol, vendor, dataset)

@@ -18,7 +18,8 @@ from trading_platform.cli.app import app
 from trading_platform.databento.raw_cache import RawCache
 from trading_platform.databento.vendor_bars import MINUTE_NS, RECORD, read_bars
 from trading_platform.errors import VendorError
-from trading_platform.l2.agreement import bars_of_trades, compare_with_ticks, compare_with_vendor_bars
+from trading_platform.instruments import load_registry
+from trading_platform.l2.agreement import bars_of_trades, compare_with_ticks, compare_with_vendor_bars, same_price
 from trading_platform.lake import CheckResult, FooterFields, Outcome
 from trading_platform.lake.contracts import TICKS
 from trading_platform.simulation.dbn import DbnSymbol, dbn_metadata, dbn_zstd
@@ -70,7 +71,26 @@ def window_of(shop: L2Shop) -> tuple[int, int]:
 @pytest.fixture
 def compared(l2_shop: L2Shop) -> Callable[[], CheckResult]:
     l2_shop.build(DAY)
-    return lambda: compare_with_ticks(l2_shop.lake, "ES", DAY)
+    return lambda: compare_with_ticks(l2_shop.lake, "ES", DAY, tick_size=0.25)
+
+
+def test_l8_price_that_is_one_tick_of_6e_off_is_seen(l2_shop: L2Shop) -> None:
+    l2_shop.build(DAY)
+    tick = load_registry().get("6E").tick_size
+    assert tick == 0.00005
+    for shift, agrees in ((0.0, True), (tick, False), (-tick, False)):
+        store_ticks(l2_shop, shift=shift)
+        assert compare_with_ticks(l2_shop.lake, "ES", DAY, tick_size=tick).passed == agrees
+
+
+@pytest.mark.parametrize("tick", sorted({one.tick_size for one in load_registry().instruments.values()}))
+def test_l8_prices_are_the_same_within_half_a_tick(tick: float) -> None:
+    price = round(4_000 / tick) * tick
+    for steps, same in ((0, True), (0.01, True), (-0.4, True), (1, False), (-1, False), (0.6, False)):
+        assert same_price(price + steps * tick, price, tick) == same
+    assert same_price(None, None, tick)
+    assert not same_price(None, price, tick)
+    assert not same_price(price, None, tick)
 
 
 def test_l8_ticks_of_the_same_trades_agree(l2_shop: L2Shop, compared: Callable[[], CheckResult]) -> None:

@@ -53,7 +53,9 @@ def test_l6_lines_are_ordered_by_day_and_symbol_with_the_words_of_old_readers(tm
         "zero_row_tasks": [["SPY", "2025-09-01"]],
         "errors": [{"symbol": "AAPL", "date": "2025-09-04", "error": "E304 truncated"}],
         "duration_sec": 1.5,
+        "tasks_without_duration": 3,
         "cost_usd": 0.5,
+        "tasks_without_cost": 0,
         "synthetic": False,
         "effective_window_et": "09:30-16:00",
         "manifest_lines": 4,
@@ -100,3 +102,16 @@ def test_l6_folder_that_is_a_file_is_told_e477(tmp_path: Path) -> None:
     with pytest.raises(QualityError) as raised:
         export_manifest(tmp_path / "out", [WRITTEN], {}).write()
     assert raised.value.code == "E477"
+
+
+def test_l6_cost_that_is_not_known_is_counted_and_a_sum_of_nothing_known_is_null(tmp_path: Path) -> None:
+    unknown = replace(WRITTEN, cost_usd=None)
+    content = export_manifest(tmp_path, [unknown, CLOSED, MISSING], {}).content
+    # A day without rows was never bought, so it has no cost that could be unknown.
+    assert (content["cost_usd"], content["tasks_without_cost"]) == (None, 1)
+    assert (content["duration_sec"], content["tasks_without_duration"]) == (None, 3)
+    other = replace(WRITTEN, symbol="AAPL")
+    content = export_manifest(tmp_path, [unknown, other], {}).content
+    assert (content["cost_usd"], content["tasks_without_cost"]) == (0.5, 1)
+    content = export_manifest(tmp_path, [CLOSED], {}).content
+    assert (content["cost_usd"], content["tasks_without_cost"]) == (0.0, 0)

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading_platform.errors import QualityError
+from trading_platform.instants import MICROSECONDS, us_of
 from trading_platform.l2 import COLUMNS, L2Measures, l2_metrics, value_area, volume_profile
+from trading_platform.l2.measures import Coverage
 from trading_platform.lake.contracts import L2, L2_METRICS
 
 T0 = datetime(2025, 9, 3, 14, 30, tzinfo=UTC)
@@ -44,7 +46,7 @@ def frame(*rows: dict[str, Any]) -> pl.DataFrame:
 
 
 def measured(*rows: dict[str, Any]) -> list[dict[str, Any]]:
-    found = l2_metrics([frame(*rows)], "ESU5", [(T0, T0 + timedelta(seconds=2))])
+    found = l2_metrics([frame(*rows)], "ESU5", [(us_of(T0), us_of(T0) + 2 * MICROSECONDS)])
     L2_METRICS.validate(found)
     return found.to_dicts()
 
@@ -116,6 +118,24 @@ def test_l8_trades_of_a_second() -> None:
     assert (first["trades"], first["volume"], first["buy_volume"], first["sell_volume"]) == (3, 8, 3, 1)
     assert first["vwap"] == (100.0 * 3 + 99.75 + 99.5 * 4) / 8
     assert (second["trades"], second["volume"], second["vwap"]) == (0, 0, None)
+
+
+@pytest.mark.parametrize("unknown", [{"price": None}, {"size": None}])
+def test_l8_trade_without_a_price_or_a_size_counts_as_a_trade_and_in_no_sum(unknown: dict[str, Any]) -> None:
+    def trade_of(ms: int, **fields: Any) -> dict[str, Any]:
+        told = {"action": "T", "side": "B", "price": 100.0, "size": 3, "flags": 0, **fields}
+        return row(ms, (99.75, 5), (100.0, 9), **told)
+
+    first, second = measured(
+        row(0, (99.75, 5), (100.0, 9)),
+        trade_of(1),
+        trade_of(2, side="A", price=99.0, size=1),
+        trade_of(3, **unknown),
+        trade_of(1_000, **unknown),
+    )
+    assert (first["trades"], first["volume"], first["buy_volume"], first["sell_volume"]) == (3, 4, 3, 1)
+    assert first["vwap"] == (100.0 * 3 + 99.0) / 4
+    assert (second["trades"], second["volume"], second["vwap"]) == (1, 0, None)
 
 
 def test_l8_quiet_seconds_repeat_the_book_and_seconds_before_the_first_book_are_unknown() -> None:
@@ -202,3 +222,22 @@ def test_l8_volume_profile_and_value_area_by_hand() -> None:
 
 def test_l8_profile_without_trades_has_no_value_area() -> None:
     assert value_area(volume_profile(frame(row(0, None, None)))) is None
+
+
+def test_l8_book_is_unknown_after_a_hole_that_no_file_covers() -> None:
+    start = us_of(T0) * 1_000
+    second = 1_000_000_000
+    rows = [row(0, (100.0, 5), (100.5, 5)), row(4_000, (101.0, 5), (101.5, 5))]
+    windows = [(start, start + 2 * second), (start + 3 * second, start + 6 * second)]
+    found = l2_metrics([frame(*rows)], "ESU5", (), windows)
+    assert found["ts"].to_list() == [T0 + timedelta(seconds=n) for n in (0, 1, 3, 4)]
+    assert found["bid"].to_list() == [100.0, 100.0, None, 101.0]
+    assert found["age_ms"].to_list() == [1_000, 2_000, None, 1_000]
+    assert found["order_flow_imbalance"].to_list() == [0, 0, 0, 0]
+    unbroken = l2_metrics(
+        [frame(*rows)], "ESU5", (), [(start, start + 3 * second), (start + 3 * second, start + 6 * second)]
+    )
+    assert unbroken["bid"].to_list() == [100.0, 100.0, 100.0, 100.0, 101.0]
+    assert unbroken["order_flow_imbalance"][-1] != 0
+    assert unbroken.equals(l2_metrics([frame(*rows)], "ESU5"))
+    assert Coverage(windows).seconds_between(start // second, start // second + 4) == found.height

@@ -9,6 +9,7 @@ import pytest
 
 from tests.databento.l2_shop import L2Shop
 from trading_platform.clock import FixedClock
+from trading_platform.instants import us_of
 from trading_platform.l2 import L2MetricsBuilder, l2_metrics, value_area, volume_profile
 from trading_platform.l2.metrics_builder import RowsReplacedError
 from trading_platform.lake import DayResult, FooterFields, Outcome, build_day
@@ -40,7 +41,9 @@ def test_l8_seconds_equal_the_measures_of_the_stored_rows(l2_shop: L2Shop, symbo
     assert session.opens_at is not None
     assert session.closes_at is not None
     hours = [session.opens_at, *(edge for pair in session.breaks for edge in pair), session.closes_at]
-    expected = l2_metrics([rows], str(bought.facts["raw_symbol"]), list(zip(hours[::2], hours[1::2], strict=True)))
+    edges_us = [us_of(edge) for edge in hours]
+    spans = list(zip(edges_us[::2], edges_us[1::2], strict=True))
+    expected = l2_metrics([rows], str(bought.facts["raw_symbol"]), spans)
     assert (
         seconds.select(expected.columns)
         .cast({"raw_symbol": pl.String})

@@ -64,11 +64,11 @@ def test_l4_first_sheet_of_a_spreadsheet_with_excel_dates(tmp_path: Path) -> Non
 
 def test_l4_rows_are_counted_and_the_unusable_ones_told(tmp_path: Path) -> None:
     content = (
-        "ticker,date\nBRK.B,2025-09-05\nES.v.0,2025-09-04\nbrk.b,2025-09-05\nnot one,2025-09-05\nSPY,2025-02-30\n,\n"
+        "ticker,date\nBRK.B,2025-09-05\nes.v.0,2025-09-04\nbrk.b,2025-09-05\nnot one,2025-09-05\nSPY,2025-02-30\n,\n"
     )
     found = read_watchlist(written(tmp_path, content))
     assert [task.symbol for task in found.tasks] == ["ES.v.0", "BRK.B"]
-    assert (found.rows, found.duplicates) == (5, 1)
+    assert (len(found.tasks), found.duplicates) == (2, 1)
     assert [(row.row, row.ticker, row.reason) for row in found.refused] == [
         (5, "not one", "not a ticker"),
         (6, "SPY", "not a date"),
@@ -123,3 +123,8 @@ def test_l4_filters_narrow_the_tasks() -> None:
 def test_l4_list_is_named_by_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TP_WATCHLIST", "~/list.csv")
     assert load_settings().watchlist == Path.home() / "list.csv"
+
+
+def test_l4_midnight_utc_is_how_programs_write_a_date(tmp_path: Path) -> None:
+    content = "ticker,date\nMSFT,2025-09-04 00:00:00+00:00\nAAPL,2025-09-05T00:00:01Z\n"
+    assert set(read_watchlist(written(tmp_path, content)).tasks) == {MSFT, WatchTask(date(2025, 9, 4), "AAPL")}

@@ -12,9 +12,10 @@ import dagster as dg
 import pytest
 
 from assets.coverage import series_of
+from assets.l2_agreement import summary_of
 from assets.run_history import InstanceHistory
 from jobs.pools import POOL_LIMITS, apply_pool_limits
-from jobs.ranges import TAG_RANGE_END, TAG_RANGE_START
+from jobs.ranges import TAG_RANGE_END, TAG_RANGE_START, contiguous_chunks
 from jobs.selection import select_assets
 from tests.databento.l2_shop import serving
 from trading_platform.coverage.assemble import Surroundings, make_board
@@ -22,7 +23,8 @@ from trading_platform.coverage.states import State
 from trading_platform.instruments import load_registry
 from trading_platform.l2 import backfill_l2
 from trading_platform.l2.agreement import AGREES_WITH_BARS
-from trading_platform.lake.building import Outcome
+from trading_platform.lake.building import CheckResult, Outcome, Severity
+from trading_platform.sessions import weekdays_between
 from trading_platform.simulation.databento import DataBentoStandIn, Fault, FaultKind
 
 from .conftest import FIVE_DAYS, SmallPlatform
@@ -109,19 +111,51 @@ def test_l2_event_shows_the_purchase_the_picture_and_the_synthetic_mark(
     assert len(json.dumps({name: repr(value) for name, value in found.items()})) <= 16 * 1024
 
 
-def test_l2_run_of_the_web_ui_over_the_budget_pays_nothing(
+def compared(description: str, **values: int) -> CheckResult:
+    return CheckResult(AGREES_WITH_BARS, True, Severity.WARN, description, values)
+
+
+@pytest.mark.parametrize(
+    ("results", "text"),
+    [
+        ([], "nothing to compare: no day is stored"),
+        (
+            [compared("not compared: no ticks are stored"), compared("not compared: l2 has no rows")]
+            + [compared("not compared: no ticks are stored")] * 3,
+            "nothing to compare on 5 stored days, for 4 of them: no ticks are stored",
+        ),
+        (
+            [compared("not compared: l2 has no rows"), compared("same", minutes=3)],
+            "1 of 2 stored days could be compared; all agree",
+        ),
+        ([compared("not compared: no ticks are stored")], f"{DAY}: not compared: no ticks are stored"),
+    ],
+)
+def test_l8_comparison_of_days_that_cannot_be_compared_does_not_say_that_they_agree(
+    results: list[CheckResult], text: str
+) -> None:
+    told = summary_of(dict(zip(FIVE_DAYS, results, strict=False)))
+    assert (told.passed, told.description) == (True, text)
+
+
+def test_l2_backfill_of_the_web_ui_over_the_budget_pays_nothing(
     shares: SmallPlatform, server: DataBentoStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Dagster runs the range without the command in between: the asset itself looks at all days before the first."""
-    monkeypatch.setenv("TP_DATABENTO_MAX_USD_PER_RUN", "0.004")
+    """Dagster cuts the range into runs without the command in between: the asset looks at all days before the first is bought."""
+    monkeypatch.setenv("TP_DATABENTO_MAX_USD_PER_RUN", "0.01")
     job = shares.defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection={KEY})
-    tags = {TAG_RANGE_START: FIVE_DAYS[0].isoformat(), TAG_RANGE_END: FIVE_DAYS[-1].isoformat()}
-    done = job.execute_in_process(instance=shares.instance, raise_on_error=False, tags=tags)
-    assert not done.success
+    policy = shares.defs.resolve_asset_graph().get(KEY).backfill_policy
+    assert policy is not None
+    assert policy.max_partitions_per_run is not None
+    days = weekdays_between(date(2025, 3, 10), date(2025, 3, 21))
+    for run in contiguous_chunks(days, policy.max_partitions_per_run):
+        tags = {TAG_RANGE_START: run[0].isoformat(), TAG_RANGE_END: run[-1].isoformat()}
+        done = job.execute_in_process(instance=shares.instance, raise_on_error=False, tags=tags)
+        assert not done.success
     assert server.paid_calls == []
     assert shares.instance.get_materialized_partitions(KEY) == set()
-    observed = shares.instance.fetch_observations(KEY, limit=10).records
-    assert len(observed) == 5
+    observed = shares.instance.fetch_observations(KEY, limit=20).records
+    assert len(observed) == len(days) == 10
     assert all(
         "E350" in str(one.asset_observation.metadata["error"].value) for one in observed if one.asset_observation
     )
@@ -135,7 +169,8 @@ def test_l5_day_made_by_a_program_is_taken_up_without_paying(shares: SmallPlatfo
     assert made.path == shares.lake.path("l2", "SPY", DAY)
     assert made.sha256 == shares.hashes()[str(made.path.relative_to(shares.home.lake_dir))]
     assert made.cost_usd == pytest.approx(server.paid_calls[0].billed_usd)
-    again = backfill_l2("SPY", DAY, home=shares.home)
+    again = backfill_l2("spy", DAY, home=shares.home)
+    assert again.symbol == "SPY"
     assert (again.status, again.cost_usd, again.sha256, again.raw_sha256) == ("SKIP", 0, made.sha256, made.raw_sha256)
     assert again.as_dict()["date"] == "2025-03-10"
     assert shares.instance.get_materialized_partitions(KEY) == set()

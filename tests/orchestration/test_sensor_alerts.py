@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from jobs import daily
-from sensors import new_files, run_failures
+from sensors import new_files, run_failures, watchlist
 from sensors.run_failures import describe, run_failures_sensor
 from tests.docs.commands import problem_of
 from tests.docs.markdown import anchors
@@ -19,6 +19,7 @@ RUNBOOK = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
 ALERTS = {
     **new_files.ALERTS,
     **daily.ALERTS,
+    **watchlist.ALERTS,
     **{f"run_failed {family}": f"{run_failures.RUNBOOK}#{entry}" for family, entry in run_failures.ENTRIES.items()},
 }
 DAY = date(2025, 3, 12)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+import structlog
 
 from assets import keys
 from jobs.claims import claim, partition_name
 from jobs.planning import DayState, Mode
 from jobs.ranges import TAG_RANGE_END, TAG_RANGE_START, days_of_run
-from sensors.watchlist import watchlist_sensor
+from sensors.watchlist import ALERTS, DAY_GIVEN_UP, watchlist_sensor
 from tests.databento.l2_shop import serving
 from trading_platform.lake.building import Outcome
 from trading_platform.simulation.databento import DataBentoStandIn, Fault, FaultKind
@@ -75,12 +76,15 @@ class Desk:
         """Let the sensor look once; returns the days of each requested run."""
         defs = self.platform.defs
         sensor = watchlist_sensor(self.platform.home.claims_dir, interval_s=30)
-        with dg.build_sensor_context(
-            instance=self.platform.instance,
-            cursor=self.cursor,
-            repository_def=defs.get_repository_def(),
-            resources=resources_of(defs),
-        ) as context:
+        with (
+            dg.build_sensor_context(
+                instance=self.platform.instance,
+                cursor=self.cursor,
+                repository_def=defs.get_repository_def(),
+                resources=resources_of(defs),
+            ) as context,
+            structlog.testing.capture_logs() as self.logs,
+        ):
             result = sensor.evaluate_tick(context)
         self.cursor, self.text = result.cursor, result.skip_message or ""
         self.requests = list(result.run_requests or [])
@@ -127,6 +131,15 @@ def test_l4_list_of_two_days_is_paid_once_and_a_second_run_asks_nobody(desk: Des
     assert desk.run({TAG_RANGE_START: "2025-03-10", TAG_RANGE_END: "2025-03-11"})
     assert desk.metadata(MONDAY)["outcome"] == "SKIP"
     assert len(desk.server.requests) == asked
+
+
+def test_l4_event_says_that_the_cost_is_not_known_while_the_ledger_cannot_be_read(desk: Desk) -> None:
+    desk.lists("ticker,date\nAAPL,2025-03-10\n")
+    desk.backfill(last=MONDAY)
+    desk.platform.home.simulated_spend_ledger.write_text('{"line": "nonsense"}\n', encoding="utf-8")
+    assert desk.run({TAG_RANGE_START: "2025-03-10", TAG_RANGE_END: "2025-03-10"})
+    found = desk.metadata(MONDAY)
+    assert (found["outcome"], parts(found)["AAPL"]["paid_usd"], found["source"]["cost_usd"]) == ("SKIP", None, None)
 
 
 def test_l4_bad_symbol_holds_up_neither_the_others_nor_the_next_day(desk: Desk) -> None:
@@ -206,6 +219,9 @@ def test_l2_budget_looks_at_all_symbols_and_days_of_a_run_before_the_first_paid_
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dagster runs the range without the command in between: each day fits the limit, both together do not."""
+    policy = desk.platform.defs.resolve_asset_graph().get(keys.WATCHLIST).backfill_policy
+    assert policy is not None
+    assert policy.max_partitions_per_run == 260  # a year of the web UI is one run
     monkeypatch.setenv("TP_DATABENTO_MAX_USD_PER_RUN", "0.003")
     tags = {TAG_RANGE_START: "2025-03-10", TAG_RANGE_END: "2025-03-11"}
     assert not desk.run(tags)
@@ -234,7 +250,7 @@ def test_l4_sensor_asks_for_exactly_the_changed_days(desk: Desk) -> None:
     # A sensor that has lost its memory finds everything stored.
     desk.cursor = None
     assert desk.look() == []
-    assert "3 days changed, 0 to make" in desk.text
+    assert "3 days looked at, 0 to make" in desk.text
 
 
 def test_l4_sensor_waits_for_days_that_cannot_be_had_and_for_a_running_backfill(desk: Desk) -> None:
@@ -242,11 +258,77 @@ def test_l4_sensor_waits_for_days_that_cannot_be_had_and_for_a_running_backfill(
     with claim(desk.platform.home.claims_dir, {partition_name("watchlist/l2", "2025-03-10")}):
         desk.goes_to(datetime(2025, 3, 20, 23, tzinfo=UTC))
         assert desk.look() == []
-        assert "1 days cannot be had yet, 1 days are being made by a backfill" in desk.text
+        assert "1 day cannot be had yet, 1 day is being made by a backfill" in desk.text
     assert desk.look() == [[MONDAY]]
     assert desk.look() == []
     desk.goes_to(datetime(2025, 3, 21, 0, tzinfo=UTC))
     assert desk.look() == [[date(2025, 3, 19)]]
+
+
+def test_l4_sensor_asks_again_for_a_day_that_is_not_stored_three_times_and_then_leaves_it_to_a_person(
+    desk: Desk,
+) -> None:
+    desk.lists("ticker,date\nAAPL,2025-03-10\nAAPL,2025-03-11\n")
+    pending = Fault(FaultKind.CONDITION, day=MONDAY, value="pending")
+    desk.server.faults.append(pending)
+    assert desk.look() == [[MONDAY, TUESDAY]]
+    run_keys = {request.run_key for request in desk.requests}
+    told: list[Any] = []
+    for days_later in (1, 2, 3, 4):
+        for request in desk.requests:
+            desk.run(dict(request.tags))
+        assert desk.look() == []
+        desk.goes_to(NOW + timedelta(days=days_later, seconds=-1))
+        assert desk.look() == []
+        desk.goes_to(NOW + timedelta(days=days_later))
+        # Tuesday was stored, so only Monday is asked for again.
+        assert desk.look() == ([[MONDAY]] if days_later < 3 else [])
+        warned = [line for line in desk.logs if line["event"] == DAY_GIVEN_UP]
+        assert len(warned) == (days_later == 3)
+        told += warned
+        run_keys |= {request.run_key for request in desk.requests}
+        assert len(run_keys) == min(days_later + 1, 3)
+    assert desk.materialized() == {"2025-03-11"}
+    line = told[0]
+    assert (line["code"], line["runbook"], line["log_level"]) == ("E618", ALERTS[DAY_GIVEN_UP], "warning")
+    assert line["next"] == "tp backfill watchlist/l2 --from 2025-03-10 --to 2025-03-10"
+    assert "left alone: 2025-03-10" in desk.text
+    assert desk.look() == []
+    assert desk.text == "list.csv has not changed, left alone: 2025-03-10"
+    # Another list leaves it alone, too, as long as the symbols of the day are the same.
+    desk.lists("ticker,date\nAAPL,2025-03-10\nAAPL,2025-03-11\nAAPL,2025-03-12\n")
+    assert desk.look() == [[WEDNESDAY]]
+    # A person makes the day.
+    desk.server.faults.remove(pending)
+    assert desk.backfill(last=WEDNESDAY).failures == []
+    desk.goes_to(NOW + timedelta(days=5))
+    assert desk.look() == []
+    assert "left alone" not in desk.text
+
+
+def test_l4_sensor_asks_anew_for_a_day_left_alone_when_its_symbols_change(desk: Desk) -> None:
+    desk.lists("ticker,date\nAAPL,2025-03-10\n")
+    for days_later in range(4):
+        desk.goes_to(NOW + timedelta(days=days_later))
+        assert desk.look() == ([[MONDAY]] if days_later < 3 else [])
+    desk.lists("ticker,date\nMSFT,2025-03-10\n")
+    assert desk.look() == [[MONDAY]]
+    desk.goes_to(NOW + timedelta(days=4))
+    assert desk.look() == [[MONDAY]]
+    # A day that is taken off the list is forgotten.
+    desk.lists("ticker,date\nMSFT,2025-03-11\n")
+    assert desk.look() == [[TUESDAY]]
+    assert set(json.loads(desk.cursor or "")["asked"]) == {"2025-03-11"}
+
+
+def test_l4_sensor_reads_the_memory_of_an_older_version(desk: Desk) -> None:
+    desk.lists("ticker,date\nAAPL,2025-03-10\n")
+    desk.cursor = json.dumps({"file": [], "days": {}, "next_due": ""})
+    assert desk.look() == [[MONDAY]]
+    memory = json.loads(desk.cursor)
+    digest = memory["asked"]["2025-03-10"]["digest"]
+    desk.cursor = json.dumps({"file": [], "days": {"2025-03-10": digest}, "next_due": ""})
+    assert desk.look() == []
 
 
 def test_l4_sensor_keeps_its_memory_while_the_list_cannot_be_read(desk: Desk) -> None:

@@ -19,6 +19,7 @@ import typer
 
 from ..clock import Clock
 from ..errors import ConfigurationError, RefusedError
+from ..words import are, counted
 from . import console
 from .options import day_of, ordered_range, range_to_latest
 
@@ -107,6 +108,23 @@ class Wanted:
             max_tasks,
         )
 
+    def options(self) -> list[object]:
+        """Return what a person typed, for a command about the same days."""
+        found: list[object] = []
+        if self.symbols:
+            found += ["--symbols", ",".join(self.symbols)]
+        given = [
+            ("--watchlist", self.watchlist),
+            *(("--symbol", symbol) for symbol in self.only),
+            *(("--date", day) for day in self.dates),
+            ("--from", self.first),
+            ("--to", self.last),
+            ("--since", self.since),
+            ("--last", self.last_days),
+            ("--max-tasks", self.max_tasks),
+        ]
+        return found + [part for name, value in given if value is not None for part in (name, value)]
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -133,15 +151,19 @@ class Choice:
         if self.watchlist is not None:
             listed = self.watchlist
             doubled = f", {listed.duplicates} repeated" if listed.duplicates else ""
-            lines.append(f"{listed.path}: {len(listed.tasks)} tasks{doubled}, {len(self.tasks)} chosen")
+            lines.append(f"{listed.path}: {counted(len(listed.tasks), 'task')}{doubled}, {len(self.tasks)} chosen")
             lines += [
                 f"{listed.path.name} row {row.row} is left out, {row.reason}: {row.ticker!r}, {row.day!r}"
                 for row in listed.refused[:3]
             ]
             if len(listed.refused) > 3:
-                lines.append(f"{listed.path.name}: {len(listed.refused) - 3} more rows are left out")
+                lines.append(
+                    f"{listed.path.name}: {counted(len(listed.refused) - 3, 'more row')} {are(len(listed.refused) - 3)} left out"
+                )
         if self.left_out:
-            lines.append(f"{self.left_out} tasks on Saturdays and Sundays are left out, which are no trade dates")
+            lines.append(
+                f"{counted(self.left_out, 'task')} on Saturdays and Sundays {are(self.left_out)} left out, which are no trade dates"
+            )
         return lines
 
     def as_json(self) -> dict[str, Any] | None:
@@ -181,7 +203,7 @@ def choose(wanted: Wanted, vendor: Vendor, clock: Clock, verb: str) -> Choice:
             "a range of symbols is one thing, a list of symbols and days another; --symbol filters a list; nothing was asked or paid",
             f"tp l2 {verb} --help",
         )
-    only = symbols_of(wanted.only) if wanted.only else []
+    only = symbols_of(wanted.only, vendor) if wanted.only else []
     if wanted.symbols:
         return _of_range(wanted, only, vendor, clock, verb)
     if wanted.watchlist is None and only and wanted.dates:
@@ -189,11 +211,11 @@ def choose(wanted: Wanted, vendor: Vendor, clock: Clock, verb: str) -> Choice:
     return _of_list(wanted, only, vendor, verb)
 
 
-def symbols_of(texts: Sequence[str]) -> list[str]:
-    """Read ``--symbols ES,MNQ``, given once or several times; each symbol once, in that order.
+def symbols_of(texts: Sequence[str], vendor: Vendor) -> list[str]:
+    """Read ``--symbols ES,MNQ``, given once or several times; each symbol once, in its one spelling, in that order.
 
     Raises:
-        RefusedError: E367 none, or an empty one.
+        RefusedError: E367 none, or an empty one; E365 one in small letters, and the mapping file is not valid.
     """
     symbols = [symbol.strip() for text in texts for symbol in text.split(",")]
     if not symbols or not all(symbols):
@@ -203,7 +225,7 @@ def symbols_of(texts: Sequence[str]) -> list[str]:
             "an empty symbol would mean all symbols of the venue; nothing was asked or paid",
             "tp l2 plan --help",
         )
-    return list(dict.fromkeys(symbols))
+    return list(dict.fromkeys(vendor.canonical(symbol) for symbol in symbols))
 
 
 def tell(choice: Choice) -> None:
@@ -215,7 +237,7 @@ def tell(choice: Choice) -> None:
 def _of_range(wanted: Wanted, only: list[str], vendor: Vendor, clock: Clock, verb: str) -> Choice:
     from ..sessions import calendar_for, first_of_last, weekdays_between
 
-    named = symbols_of(wanted.symbols)
+    named = symbols_of(wanted.symbols, vendor)
 
     def latest() -> date:
         return max(calendar_for(vendor.market(symbol).calendar).opened(clock.now()) for symbol in named)

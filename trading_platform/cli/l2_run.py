@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..databento.vendor import Vendor
     from ..lake import DayResult, LocalLake
+    from .l2_progress import L2Progress
     from .l2_tasks import L2Task, L2Work
     from .platform import Platform
 
@@ -36,7 +37,7 @@ class Done:
         outcome: word of the outcome.
         rows: of the stored file.
         path: of the stored file; None if the day is not stored.
-        cost_usd: paid by this run.
+        cost_usd: paid by this run; None if the ledger cannot be read.
         raw_sha256: of the raw files.
         reason: why, for outcomes that have a reason.
         error: of a day that failed.
@@ -47,7 +48,7 @@ class Done:
     outcome: str
     rows: int
     path: Path | None
-    cost_usd: float
+    cost_usd: float | None
     raw_sha256: tuple[str, ...]
     reason: str | None
     error: PlatformError | None
@@ -68,7 +69,14 @@ class Made:
 
 
 def run_tasks(
-    platform: Platform | None, work: L2Work, vendor: Vendor, lake: LocalLake, *, force: bool, wait: bool
+    platform: Platform | None,
+    work: L2Work,
+    vendor: Vendor,
+    lake: LocalLake,
+    *,
+    force: bool,
+    wait: bool,
+    json_output: bool = False,
 ) -> Made:
     """Download ahead in threads; make the days meanwhile.
 
@@ -79,12 +87,14 @@ def run_tasks(
         lake: where days are stored.
         force: make every day, whatever is there.
         wait: wait for another backfill of the same partitions.
+        json_output: lines instead of a bar, so that a program sees no control codes.
 
     Raises:
         ExecutionError: E602 another process works on the partitions.
     """
     from ..databento.ahead import DownloadAhead
     from ..lake import build_day
+    from .l2_progress import L2Progress
 
     whole = work.choice.whole_days if platform is not None else frozenset()
     if platform is not None:
@@ -105,18 +115,21 @@ def run_tasks(
         if task.view is not None and task.view.target is not None
     ]
     made = Made()
-    with DownloadAhead(vendor, ahead, vendor.settings.l2_max_workers, console.err.print):
+    to_do = sum(not task.is_current for task in work.tasks)
+    progress = L2Progress(vendor, to_do, plain=json_output or not console.err.is_terminal)
+    with progress, DownloadAhead(vendor, ahead, vendor.settings.l2_max_workers, progress.note):
         if platform is not None:
-            made.reports = _run_assets(platform, work, sorted(whole), force=force, wait=wait)
+            made.reports = _run_assets(platform, work, sorted(whole), progress, force=force, wait=wait)
         for task in work.tasks:
             if task.symbol not in work.assets and task.trade_date not in whole and not task.is_current:
                 result = build_day(task.builder, task.trade_date, lake, force=force)
                 made.others[task.symbol, task.trade_date] = result
+                progress.day(task.symbol, result)
     return made
 
 
 def _run_assets(
-    platform: Platform, work: L2Work, whole_days: Sequence[date], *, force: bool, wait: bool
+    platform: Platform, work: L2Work, whole_days: Sequence[date], progress: L2Progress, *, force: bool, wait: bool
 ) -> list[AssetReport]:
     from assets.keys import SQL_VIEWS, WATCHLIST
     from jobs.backfill import BackfillRequest
@@ -126,6 +139,7 @@ def _run_assets(
 
     from .commands.backfill import execute
     from .l2_tasks import ranges_of
+    from .progress_bars import L2Reporter
 
     wanted = []
     for symbols, first, last in ranges_of(work.choice.tasks, work.assets):
@@ -137,8 +151,7 @@ def _run_assets(
         BackfillRequest([*keys, SQL_VIEWS] if number == len(wanted) else keys, first, last, mode, wait=wait)
         for number, (keys, first, last) in enumerate(wanted, start=1)
     ]
-    # Plain lines only: bars would be torn by the notes of the downloads.
-    return execute(platform, requests, json_output=True)
+    return execute(platform, requests, reporter=L2Reporter(progress))
 
 
 def done_tasks(work: L2Work, made: Made, vendor: Vendor, lake: LocalLake) -> list[Done]:
@@ -153,31 +166,27 @@ def done_tasks(work: L2Work, made: Made, vendor: Vendor, lake: LocalLake) -> lis
             kept = {day.trade_date for day in report.planned if day.state == "current"}
         elif dataset == "l2":
             results |= {(symbol, result.trade_date): result for result in report.results}
-    paid: dict[tuple[str, str], float] = {}
-    for call in vendor.store.ledger.calls():
-        if call.run_id == vendor.store.run_id:
-            key = (call.symbol, call.trade_date)
-            paid[key] = paid.get(key, 0.0) + call.cost_usd
+    paid = vendor.paid_usd()
     done = []
     for task in sorted(work.tasks, key=lambda task: (task.trade_date, task.symbol)):
         # What the asset has left as it is: its source is not there now.
         task.is_current = task.is_current or (task.trade_date in kept and task.symbol not in work.assets)
-        cost_usd = paid.get((task.symbol, task.trade_date.isoformat()), 0.0)
+        cost_usd = None if paid is None else paid.get((task.symbol, task.trade_date), 0.0)
         done.append(_made(task, results.get((task.symbol, task.trade_date)), cost_usd, lake))
     return done
 
 
-def _made(task: L2Task, result: DayResult | None, paid_usd: float, lake: LocalLake) -> Done:
+def _made(task: L2Task, result: DayResult | None, paid_usd: float | None, lake: LocalLake) -> Done:
+    from ..databento.source_facts import files_of
+
     if result is not None:
-        files = result.details.get("files")
-        raw = [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []
         return Done(
             task,
             result.outcome.value,
             result.rows,
             result.path if result.outcome.is_materialized else None,
             paid_usd,
-            tuple(str(file["sha256"]) for file in raw),
+            tuple(str(file["sha256"]) for file in files_of(result.details)),
             result.reason,
             result.error,
             result.synthetic,

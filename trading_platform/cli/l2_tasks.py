@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from ..databento.l2_builder import L2Builder
     from ..databento.targets import DayTarget
     from ..databento.vendor import Vendor
-    from ..lake import LocalLake
+    from ..lake import Footer, LocalLake
     from ..sessions import Session
     from ..settings import Home
     from .l2_choice import Choice
     from .platform import Platform
 
-# Bytes per record, so that a plan says what disk it takes: the larger of two measured files, genuine shares and simulated futures.
-RAW_BYTES_PER_RECORD, STORED_BYTES_PER_RECORD = 33.5, 35.1
+# So that a plan says what disk it takes: the larger of two measured files, genuine shares and simulated futures.
+STORED_BYTES_PER_RECORD = 35.1
 
 
 @dataclass
@@ -52,6 +52,7 @@ class L2Task:
         view: what is known of the day; None if that ended in an error, or if the session has not opened.
         error: why nothing is known.
         is_current: nothing is to be done.
+        stored: footer of the stored day, where it was looked for without the vendor.
         condition: of the vendor, where it was asked for.
     """
 
@@ -64,6 +65,7 @@ class L2Task:
     view: DayView | None = None
     error: PlatformError | None = None
     is_current: bool = False
+    stored: Footer | None = None
     condition: DayCondition | None = None
 
     @property
@@ -97,6 +99,8 @@ class L2Task:
     @property
     def disk_bytes(self) -> int:
         """Return about how much disk the task takes, raw file and partition."""
+        from ..databento.fetch import RAW_BYTES_PER_RECORD
+
         records = self.records or 0
         if self.is_to_buy:
             return round(records * (RAW_BYTES_PER_RECORD + STORED_BYTES_PER_RECORD))
@@ -120,17 +124,37 @@ class L2Task:
     @property
     def there(self) -> str:
         """Return what is there already."""
-        if self.view is None:
-            return ""
         found = []
-        if self.view.stored is not None:
-            rows = f" {self.view.stored.rows:,} rows" if self.view.stored.rows else ""
-            found.append(
-                f"{self.view.stored.outcome.value}{rows}{' (synthetic)' if self.view.stored.synthetic else ''}"
-            )
-        if self.view.pieces:
+        stored = self.stored if self.view is None else self.view.stored
+        if stored is not None:
+            rows = f" {stored.rows:,} rows" if stored.rows else ""
+            found.append(f"{stored.outcome.value}{rows}{' (synthetic)' if stored.synthetic else ''}")
+            if stored.facts.get("imported"):
+                found.append(f"imported{self._covered(stored)}")
+        if self.view is not None and self.view.pieces and (stored is None or not stored.facts.get("imported")):
             found.append("imported file" if any(piece.is_imported for piece in self.view.pieces) else "raw file")
         return ", ".join(found)
+
+    def _covered(self, stored: Footer) -> str:
+        """Return how much of the wanted trading hours a stored day covers; empty if all of them, or if that is not known."""
+        uncovered_s = stored.facts.get("uncovered_s")
+        session, target = self.session, self.target
+        if not isinstance(uncovered_s, int) or not uncovered_s or session is None or target is None:
+            return ""
+        if session.opens_at is None or session.closes_at is None:
+            return ""
+        start, end = max(target.window[0], session.opens_at), min(target.window[1], session.closes_at)
+        wanted_h = (end - start).total_seconds() / 3_600
+        return f", covers {max(0.0, wanted_h - uncovered_s / 3_600):.1f} of {wanted_h:.1f} h"
+
+    @property
+    def to_do(self) -> str:
+        """Return the step, and that it takes the place of a day that counts as absent."""
+        from ..databento.l2_builder import REPLACES_SYNTHETIC
+
+        stored = self.stored if self.view is None else self.view.stored
+        replaces = stored is not None and not self.is_current and self.builder.replaces(stored)
+        return f"{self.step} ({REPLACES_SYNTHETIC})" if replaces else self.step
 
     @property
     def calendar(self) -> str:
@@ -193,6 +217,7 @@ class L2Task:
             "disk_bytes": self.disk_bytes,
             "there": self.there,
             "step": self.step,
+            "to_do": self.to_do,
             "reason": self.reason,
             "next": None if self.error is None else self.error.next_command,
         }
@@ -222,16 +247,21 @@ class L2Work:
         """Return the tasks that are paid calls."""
         return [task for task in self.tasks if task.is_to_buy]
 
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Tell whether no day with a session can be had or even be looked at."""
+        steps = {task.step for task in self.tasks} - {"CLOSED"}
+        return bool(steps) and steps <= {"UNAVAIL", "ERROR"}
+
 
 @contextmanager
 def open_if_needed(
     home: Home, vendor: Vendor, symbols: Sequence[str], *, always: bool = False
 ) -> Iterator[Platform | None]:
     """Open the platform for the length of the block if one of the symbols has an asset; Dagster is not even imported otherwise."""
-    from ..databento.targets import has_order_book
+    from ..l2.watchlist_days import with_own_asset
 
-    with_asset = {one.symbol for one in vendor.registry.active if has_order_book(one)}
-    if not always and not with_asset & set(symbols):
+    if not always and not with_own_asset(vendor.registry) & set(symbols):
         yield None
         return
     put_repository_on_path()
@@ -323,6 +353,7 @@ def _look(task: L2Task, vendor: Vendor, *, force: bool, conditions: bool) -> Non
             task.condition = _condition(task.target.query.dataset, task.trade_date, vendor)
     except PlatformError as error:
         task.error = error
+        task.stored = task.builder.stored(task.trade_date)
         task.is_current = is_current
 
 

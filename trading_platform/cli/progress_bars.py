@@ -14,6 +14,7 @@ from jobs.planning import PlannedDay
 
 from ..lake import DayResult
 from . import console
+from .l2_progress import L2Progress
 
 
 class PlainReporter(Reporter):
@@ -36,6 +37,36 @@ class PlainReporter(Reporter):
         """Write the size of the next asset's work."""
         todo = sum(day.is_to_run for day in planned)
         console.err.print(f"{key.to_user_string()}: {todo} of {len(planned)} days to do")
+
+
+class L2Reporter(PlainReporter):
+    """What is bought, day by day, whatever asset it is bought for.
+
+    Args:
+        days: what shows them.
+    """
+
+    def __init__(self, days: L2Progress) -> None:
+        self._days = days
+
+    def note(self, text: str) -> None:
+        """Write a note."""
+        self._days.note(text)
+
+    def asset(self, key: dg.AssetKey, planned: Sequence[PlannedDay]) -> None:
+        """Write the size of the next asset's work."""
+        todo = sum(day.is_to_run for day in planned)
+        self._days.note(f"{key.to_user_string()}: {todo} of {len(planned)} days to do")
+
+    def day(self, key: dg.AssetKey, result: DayResult) -> None:
+        """Tell of a finished day; what is computed from it costs nothing and is soon done."""
+        symbol, dataset = key.path
+        if dataset != "l2":
+            return
+        if not result.parts:
+            self._days.day(symbol, result)
+        for part in result.parts:
+            self._days.day(part.symbol, part.result)
 
 
 class ProgressBars(Reporter):

@@ -89,8 +89,10 @@ def latest_due(series: Sequence[Series], lake_root: Path, now: datetime, *, is_d
         is_demo: the market is a synthetic one that ended with its last stored day.
 
     Returns:
-        The latest trade date that has opened for any row, in a demo the latest stored one.
+        The latest trade date that has opened for any row, in a demo the latest stored one. Rows that are made on demand count only if there
+        are no others: one day that somebody bought must not move all the rest out of sight.
     """
+    series = [row for row in series if not row.on_demand] or series
     stored = [day for row in series if (day := files.last_stored(lake_root, row)) is not None] if is_demo else []
     return max(stored) if stored else max((opened(now, row) for row in series), default=now.date())
 

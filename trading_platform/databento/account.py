@@ -10,20 +10,16 @@ an account with a stand-in only: without one it works with what is there, and ne
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
 
 from ..clock import Clock
 from ..instruments import Registry, RollTable
-from ..settings import Home, Settings
+from ..settings import Home, Settings, is_loopback
 from .budget import Budget
 from .client import DataBentoClient
 from .fetch import RawStore
 from .ledger import SpendLedger
 from .raw_cache import RawCache
 from .vendor import Vendor
-
-_THIS_MACHINE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def open_vendor(
@@ -76,8 +72,8 @@ def is_simulated(home: Home, settings: Settings) -> bool:
 
 
 def is_stand_in(gateway: str) -> bool:
-    """Tell whether a gateway is a stand-in: the vendor is never on this machine."""
-    return urlsplit(gateway).hostname in _THIS_MACHINE
+    """Tell whether a gateway is a stand-in: the vendor is never on this machine, and a tunnel to him from here counts as one."""
+    return is_loopback(gateway)
 
 
 def ledger_of(home: Home, *, synthetic: bool, clock: Clock | None = None) -> SpendLedger:

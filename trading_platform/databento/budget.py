@@ -12,6 +12,7 @@ from datetime import date, datetime
 
 from ..errors import RefusedError, command
 from ..settings import Settings
+from ..words import counted
 from .ledger import Totals
 
 # Costs are sums of floats; a millionth of a dollar is no overrun.
@@ -61,11 +62,13 @@ class Budget:
         per_run_usd: most that this run may cost.
         per_day_usd: most that one UTC day may cost, over all runs.
         per_month_usd: most that one UTC month may cost, over all runs.
+        asked_usd: what a person set for this run, ``--max-usd``; the next command keeps it. None: the limit is that of the settings.
     """
 
     per_run_usd: float
     per_day_usd: float
     per_month_usd: float
+    asked_usd: float | None = None
 
     @classmethod
     def of(cls, settings: Settings, max_usd: float | None = None) -> Budget:
@@ -74,6 +77,7 @@ class Budget:
             settings.databento_max_usd_per_run if max_usd is None else max_usd,
             settings.databento_max_usd_per_day,
             settings.databento_max_usd_per_month,
+            max_usd,
         )
 
     def limits(self, totals: Totals, run_id: str, now: datetime) -> tuple[Limit, Limit, Limit]:
@@ -100,7 +104,7 @@ class Budget:
         if unknown:
             raise RefusedError(
                 "E351",
-                f"the cost of {unknown[0].symbol} on {unknown[0].trade_date} is not known ({len(unknown)} of {len(plan)} days)",
+                f"the cost of {unknown[0].symbol} on {unknown[0].trade_date} is not known ({len(unknown)} of {counted(len(plan), 'day')})",
                 "an unknown cost is never spent; no paid call was made",
                 command("tp", "l2", "plan", *_range(unknown[:1])),
             )
@@ -108,10 +112,11 @@ class Budget:
         tightest = min(self.limits(totals, run_id, now), key=lambda limit: limit.left_usd)
         if not plan or total <= tightest.left_usd + _TOLERANCE_USD:
             return
-        raise _over(plan, total, tightest)
+        asked = () if self.asked_usd is None else ("--max-usd", f"{self.asked_usd:g}")
+        raise _over(plan, total, tightest, asked)
 
 
-def _over(plan: Sequence[PlannedDay], total: float, tightest: Limit) -> RefusedError:
+def _over(plan: Sequence[PlannedDay], total: float, tightest: Limit, asked: Sequence[str]) -> RefusedError:
     cheapest_first = sorted(plan, key=lambda day: (day.cost_usd or 0.0, day.trade_date, day.symbol))
     fitting: list[PlannedDay] = []
     left = tightest.left_usd + _TOLERANCE_USD
@@ -124,18 +129,21 @@ def _over(plan: Sequence[PlannedDay], total: float, tightest: Limit) -> RefusedE
     spent = f"{usd(tightest.spent_usd)} of {usd(tightest.limit_usd)} spent"
     if fitting:
         amount = usd(sum(day.cost_usd or 0.0 for day in fitting))
-        hint = f"{len(fitting)} of {len(plan)} days would fit, for {amount}; the cheapest is the next command"
-        following = command("tp", "l2", "backfill", *_range([cheapest]))
+        hint = (
+            f"{len(fitting)} of {counted(len(plan), 'day')} would fit, for {amount}; the cheapest is the next command"
+        )
+        following = command("tp", "l2", "backfill", *_range([cheapest]), *asked)
     else:
         hint = f"not even the cheapest day fits ({usd(cheapest.cost_usd or 0.0)}); the next command shows it"
-        following = command("tp", "l2", "plan", *_range([cheapest]))
+        following = command("tp", "l2", "plan", *_range([cheapest]), *asked)
         if tightest.name == "run":
             ceiling = f"{_round_up(cheapest.cost_usd or 0.0):.2f}"
             hint = f"not even the cheapest day fits; the next command raises the limit just enough for it, {usd(float(ceiling))}"
             following = command("tp", "l2", "backfill", *_range([cheapest]), "--max-usd", ceiling)
+    days = counted(len(plan), "day")
     return RefusedError(
         "E350",
-        f"the plan costs {usd(total)} for {len(plan)} days, {usd(tightest.left_usd)} are left of the limit per {tightest.name} ({spent})",
+        f"the plan costs {usd(total)} for {days}, {usd(tightest.left_usd)} are left of the limit per {tightest.name} ({spent})",
         f"no paid call was made; {hint}; limits: TP_DATABENTO_MAX_USD_PER_RUN, _PER_DAY, _PER_MONTH",
         following,
     )

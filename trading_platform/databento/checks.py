@@ -6,9 +6,11 @@ Belongs here: the data checks of ``l2``, pure functions of facts. Does not belon
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..lake import CheckResult, Json, Severity
+
+Judge = Callable[[Mapping[str, Json]], CheckResult]
 
 REJECTED_FRAC_MAX = 0.0001
 # Auctions and resumptions inside trading hours may show a crossed book for some rows; a feed out of step shows one for long.
@@ -37,20 +39,65 @@ def check_l2(facts: Mapping[str, Json]) -> tuple[CheckResult, ...]:
     """
     if not facts:
         return ()
-    judges = (_records, _rejects, _crossed, _levels, _sequence, _trades, _flags, _window)
-    return tuple(judge(facts) for judge in judges)
+    judges: Mapping[str, tuple[Judge, Severity]] = {
+        "record_count": (_records, Severity.ERROR),
+        "rejects_below_limit": (_rejects, Severity.ERROR),
+        "books_uncrossed": (_crossed, Severity.ERROR),
+        "levels_ordered": (_levels, Severity.ERROR),
+        "sequence_order": (_sequence, Severity.WARN),
+        "trade_prices": (_trades, Severity.ERROR),
+        "vendor_flags": (_flags, Severity.WARN),
+        "window_covered": (_window, Severity.WARN),
+    }
+    return tuple(judged(name, judge, facts, severity) for name, (judge, severity) in judges.items())
 
 
-def _count(facts: Mapping[str, Json], name: str) -> int:
-    """Return a count; 0 if it is absent or null."""
-    value = facts.get(name)
-    return value if isinstance(value, int) else 0
+class FactAbsentError(LookupError):
+    """A check needs a fact that nobody has measured."""
+
+
+def judged(name: str, judge: Judge, facts: Mapping[str, Json], severity: Severity) -> CheckResult:
+    """Return the result of a check; one that needs a fact that is absent fails, as what was not measured was not proved.
+
+    Args:
+        name: of the check.
+        judge: looks at the facts through :func:`fact` and :func:`count`.
+        facts: of the day.
+        severity: of a failure for want of a fact.
+    """
+    try:
+        return judge(facts)
+    except FactAbsentError as error:
+        return CheckResult(name, False, severity, f"fact {error} is absent", {})
+
+
+def fact(facts: Mapping[str, Json], name: str) -> Json:
+    """Return a fact that may be null.
+
+    Raises:
+        FactAbsentError: it is not there.
+    """
+    if name not in facts:
+        raise FactAbsentError(name)
+    return facts[name]
+
+
+def count(facts: Mapping[str, Json], name: str) -> int:
+    """Return a fact that is a whole number.
+
+    Raises:
+        FactAbsentError: it is not there, or no whole number.
+    """
+    value = fact(facts, name)
+    if not isinstance(value, int):
+        raise FactAbsentError(name)
+    return value
 
 
 def _records(facts: Mapping[str, Json]) -> CheckResult:
-    source, vendor = _count(facts, "source_records"), facts.get("vendor_records")
+    source, vendor = count(facts, "source_records"), fact(facts, "vendor_records")
     parts = ("rows", "rejected_records", "other_day_records", "other_instrument_records")
-    accounted = sum(_count(facts, name) for name in parts)
+    accounted = sum(count(facts, name) for name in parts)
     told = "the vendor's count is not known" if vendor is None else f"the vendor counts {vendor}"
     return CheckResult(
         "record_count",
@@ -62,8 +109,8 @@ def _records(facts: Mapping[str, Json]) -> CheckResult:
 
 
 def _rejects(facts: Mapping[str, Json]) -> CheckResult:
-    rejected = _count(facts, "rejected_records")
-    total = rejected + _count(facts, "rows")
+    rejected = count(facts, "rejected_records")
+    total = rejected + count(facts, "rows")
     share = rejected / total if total else 0.0
     return CheckResult(
         "rejects_below_limit",
@@ -75,7 +122,7 @@ def _rejects(facts: Mapping[str, Json]) -> CheckResult:
 
 
 def _crossed(facts: Mapping[str, Json]) -> CheckResult:
-    crossed, locked, judged = (_count(facts, name) for name in ("crossed_rows", "locked_rows", "judged_rows"))
+    crossed, locked, judged = (count(facts, name) for name in ("crossed_rows", "locked_rows", "judged_rows"))
     share = (crossed + locked) / judged if judged else 0.0
     return CheckResult(
         "books_uncrossed",
@@ -88,7 +135,7 @@ def _crossed(facts: Mapping[str, Json]) -> CheckResult:
 
 
 def _levels(facts: Mapping[str, Json]) -> CheckResult:
-    disordered, judged = _count(facts, "disordered_rows"), _count(facts, "judged_rows")
+    disordered, judged = count(facts, "disordered_rows"), count(facts, "judged_rows")
     return CheckResult(
         "levels_ordered",
         disordered == 0,
@@ -100,7 +147,7 @@ def _levels(facts: Mapping[str, Json]) -> CheckResult:
 
 def _sequence(facts: Mapping[str, Json]) -> CheckResult:
     """Judge order only: other instruments share the numbering, so a step above one proves no loss; the largest is shown."""
-    decreases, step = _count(facts, "sequence_decreases"), _count(facts, "sequence_step_max")
+    decreases, step = count(facts, "sequence_decreases"), count(facts, "sequence_step_max")
     return CheckResult(
         "sequence_order",
         decreases == 0,
@@ -111,9 +158,9 @@ def _sequence(facts: Mapping[str, Json]) -> CheckResult:
 
 
 def _trades(facts: Mapping[str, Json]) -> CheckResult:
-    vwap, low, high = facts.get("vwap"), facts.get("price_min"), facts.get("price_max")
+    vwap, low, high = (fact(facts, name) for name in ("vwap", "price_min", "price_max"))
     known = isinstance(vwap, float) and isinstance(low, float) and isinstance(high, float)
-    volume = _count(facts, "volume")
+    volume = count(facts, "volume")
     # Half a unit of the last place of the vendor's prices covers the rounding of the quotient.
     inside = known and low - 5e-10 <= vwap <= high + 5e-10  # type: ignore[operator]  # known says that they are floats
     return CheckResult(
@@ -126,7 +173,7 @@ def _trades(facts: Mapping[str, Json]) -> CheckResult:
 
 
 def _flags(facts: Mapping[str, Json]) -> CheckResult:
-    times, books = _count(facts, "bad_ts_recv_rows"), _count(facts, "maybe_bad_book_rows")
+    times, books = count(facts, "bad_ts_recv_rows"), count(facts, "maybe_bad_book_rows")
     return CheckResult(
         "vendor_flags",
         times == books == 0,
@@ -137,7 +184,7 @@ def _flags(facts: Mapping[str, Json]) -> CheckResult:
 
 
 def _window(facts: Mapping[str, Json]) -> CheckResult:
-    uncovered = _count(facts, "uncovered_s")
+    uncovered = count(facts, "uncovered_s")
     return CheckResult(
         "window_covered",
         uncovered == 0,

@@ -69,11 +69,6 @@ class Conversion:
     other_day_records: int
     other_instrument_records: int
 
-    @property
-    def report(self) -> DbnReport:
-        """Return what the first file holds."""
-        return self.reports[0]
-
 
 def convert(
     file: DbnFile,

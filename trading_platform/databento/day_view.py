@@ -5,10 +5,12 @@ Belongs here: the record that plans, tables and ``L2Builder`` share. Does not be
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import PlatformError
-from ..lake import Footer, Outcome
+from ..lake import Footer, Json, Outcome
 from ..sessions import Session
 from .targets import DayTarget
 from .vendor import Offer, Piece
@@ -66,7 +68,12 @@ class DayView:
 
 def stored_windows(stored: Footer) -> tuple[tuple[int, int], ...]:
     """Return what a stored day took from each of its raw files, epoch nanoseconds UTC."""
-    windows = stored.facts.get("windows")
+    return windows_of(stored.facts) or ()
+
+
+def windows_of(facts: Mapping[str, Json]) -> tuple[tuple[int, int], ...] | None:
+    """Return the windows that the facts of a day of ``l2`` name, epoch nanoseconds UTC; None if they name none."""
+    windows: Any = facts.get("windows")
     if not isinstance(windows, list):
-        return ()
+        return None
     return tuple((int(start), int(end)) for start, end in windows)

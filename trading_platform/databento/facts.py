@@ -205,6 +205,6 @@ class L2Facts:
         return inside
 
 
-def count_facts(records: int, expected: int | None, decreases: int = 0) -> Mapping[str, Json]:
+def count_facts(records: int, expected: int | None) -> Mapping[str, Json]:
     """Return what proves that no record is missing: records in the file, and the vendor's count of the same query or null."""
-    return {"source_records": records, "vendor_records": expected, "ts_recv_decreases": decreases}
+    return {"source_records": records, "vendor_records": expected}

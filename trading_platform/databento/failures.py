@@ -1,7 +1,7 @@
 """What can go wrong when the vendor is called, and what it means for us.
 
 Belongs here: the families of exceptions of the client library and the libraries under it, sorted into few kinds and turned into numbered
-errors. Does not belong here: trying again (``client.py``).
+errors. Does not belong here: trying again (``calls.py``).
 
 Source: the library raises ``BentoHttpError`` with a status, ``BentoError`` without one for a broken stream, and lets errors of requests,
 zstandard and json pass through.
@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Final
 
 from ..errors import VendorError, command
+from ..words import counted
 
 _ACCESS = frozenset({401, 403})
 _PAYMENT = 402
@@ -28,18 +29,6 @@ RETRY_AFTER_LIMIT_S: Final = 300.0
 _READERS = frozenset({"zstandard", "zstd", "databento_dbn", "backports"})
 _DETAIL_LENGTH = 300
 _PLAN = command("tp", "l2", "plan", "--help")
-
-
-class VerificationFailedError(Exception):
-    """What arrived is not what was asked for.
-
-    Args:
-        error: the numbered error of the verification.
-    """
-
-    def __init__(self, error: VendorError) -> None:
-        super().__init__(error.what)
-        self.error = error
 
 
 class FailureKind(StrEnum):
@@ -64,6 +53,7 @@ class Failure:
         verification: the answer came, but was not what was asked for.
         is_nonsense: the answer came and cannot be read.
         never_arrived: no connection came about, so nothing can have been billed.
+        is_lasting: another attempt would bring the same.
     """
 
     kind: FailureKind
@@ -74,6 +64,7 @@ class Failure:
     verification: VendorError | None = None
     is_nonsense: bool = False
     never_arrived: bool = False
+    is_lasting: bool = False
 
     @property
     def may_be_billed(self) -> bool:
@@ -83,22 +74,33 @@ class Failure:
     @property
     def may_be_tried_again(self) -> bool:
         """Tell whether another attempt makes sense."""
-        return self.kind is FailureKind.PASSING and (self.retry_after_s or 0.0) <= RETRY_AFTER_LIMIT_S
+        is_patient = self.retry_after_s is None or self.retry_after_s <= RETRY_AFTER_LIMIT_S
+        return self.kind is FailureKind.PASSING and not self.is_lasting and is_patient
+
+
+class CallFailedError(Exception):
+    """A call of the vendor failed; what it raised is sorted already.
+
+    Args:
+        failure: what it means.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.detail)
+        self.failure = failure
 
 
 def classify(error: BaseException, secret: str, now: datetime) -> Failure | None:  # noqa: PLR0911 - a table
     """Return what an exception means; None for one that is none of the vendor's and none of the disk's.
 
     Args:
-        error: as raised by the library.
+        error: as raised by the library, or while its answer was read. Errors of our own look the same, so none of our code runs there.
         secret: the key, which must not appear in any text.
         now: to read a ``Retry-After`` that is a date.
     """
     from databento.common.error import BentoError, BentoHttpError
     from requests.exceptions import JSONDecodeError, RequestException
 
-    if isinstance(error, VerificationFailedError):
-        return Failure(FailureKind.PASSING, error.error.what, verification=error.error)
     if isinstance(error, VendorError):
         return None
     detail = _clean(error, secret)
@@ -133,14 +135,18 @@ def _package(error: BaseException) -> str:
 
 
 def _never_arrived(error: BaseException) -> bool:
-    from requests.exceptions import ConnectionError as NoConnectionError
-    from requests.exceptions import ConnectTimeout, SSLError
-    from urllib3.exceptions import MaxRetryError, NewConnectionError
+    """Tell whether the request certainly did not leave this machine.
 
-    if isinstance(error, (ConnectTimeout, SSLError)) or (_package(error) == "builtins" and isinstance(error, OSError)):
-        return True  # a certificate bundle that does not exist is a bare OSError
-    inner = error.args[0] if isinstance(error, NoConnectionError) and error.args else None
-    return isinstance(inner, MaxRetryError) and isinstance(inner.reason, NewConnectionError)
+    An error of TLS alone does not say so: requests raises the same for a record that is damaged in the middle of an answer.
+    """
+    from requests.exceptions import ConnectTimeout
+    from urllib3.exceptions import NewConnectionError
+
+    if type(error) is OSError:
+        return True  # a certificate bundle that does not exist; a connection that breaks is a subclass
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(reason)
+    return isinstance(error, ConnectTimeout) or isinstance(reason, NewConnectionError) or is_untrusted
 
 
 def _http(status: int, detail: str, request_id: str | None, retry_after: str | None, now: datetime) -> Failure:
@@ -184,8 +190,9 @@ def numbered(  # noqa: PLR0911 - a table
     if failure.verification is not None:
         return VendorError(
             "E338",
-            f"{what} failed its verification {attempts} times: {failure.detail}",
-            f"see {failure.verification.code}; the last attempt lies in the quarantine folder beside the cache, nothing was stored",
+            f"{what} failed the verification, {counted(attempts, 'attempt')}: {failure.detail}",
+            f"see {failure.verification.code}; the file lies in the quarantine folder beside the cache, nothing was stored; another one "
+            "costs again",
             _PLAN,
         )
     if failure.is_nonsense:
@@ -198,13 +205,13 @@ def numbered(  # noqa: PLR0911 - a table
     if was_usable:
         return VendorError(
             "E336",
-            f"DataBento failed {attempts} times, {said}",
+            f"DataBento failed, {counted(attempts, 'attempt')}, {said}",
             "it answered other calls before, so this one or this moment is the problem; nothing was stored, run again later",
             _PLAN,
         )
     return VendorError(
         "E335",
-        f"DataBento cannot be reached after {attempts} attempts, {said}",
+        f"DataBento cannot be reached after {counted(attempts, 'attempt')}, {said}",
         "no network, a wrong TP_DATABENTO_GATEWAY, an untrusted certificate (REQUESTS_CA_BUNDLE), or the service is down",
         "tp config",
     )

@@ -27,7 +27,7 @@ from .dbn import DbnFile
 from .format import Int64s, Records
 from .query import Query, instant_of
 from .raw_cache import Bought, DayFolder, RawCache, RawFile
-from .symbols import MappedSymbol, future_root, raw_future, vendor_symbol
+from .symbols import MappedSymbol, future_root, in_capitals, raw_future, vendor_symbol
 from .vendor import IMPORTED, Vendor
 from .verify import DbnReport, Expectation, Verifier
 
@@ -204,7 +204,8 @@ def instrument_of(file: DbnFile, named: str | None, vendor: Vendor) -> tuple[str
     meant = vendor_symbol(
         named,
         instant_of(metadata.start_ns).date(),
-        mapping={},
+        # What the file itself writes in small letters is no slip of the person who names it.
+        mapping={name: MappedSymbol(name) for name in metadata.mappings if name != in_capitals(name)},
         registry=vendor.registry,
         rolls=vendor.rolls,
         default_dataset=metadata.dataset,

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -140,7 +140,7 @@ class SpendLedger:
         now = self._clock.now()
         with self._opened() as descriptor:
             if allow is not None:
-                allow(_totals(self._parse(_whole(descriptor))), now)
+                allow(totals_of(self._parse(_whole(descriptor))), now)
             line = {"line": "intent", "call_id": call_id, "at": now.isoformat(), **_fields_of(intent)}
             self._append(descriptor, line)
         return call_id
@@ -195,7 +195,22 @@ class SpendLedger:
         Raises:
             VendorError: E352 the ledger is damaged.
         """
-        return _totals(self.calls())
+        return totals_of(self.calls())
+
+    def paid_by(self, run_id: str) -> dict[tuple[str, date], float]:
+        """Return what a run has paid, USD, by symbol as the user named it and trade date.
+
+        Attempts that failed after data had come count too.
+
+        Raises:
+            VendorError: E352 the ledger is damaged, E353 it cannot be read.
+        """
+        paid: dict[tuple[str, date], float] = {}
+        for call in self.calls():
+            if call.run_id == run_id:
+                key = call.symbol, date.fromisoformat(call.trade_date)
+                paid[key] = paid.get(key, 0.0) + call.cost_usd
+        return paid
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
@@ -229,10 +244,12 @@ class SpendLedger:
         intents: dict[str, dict[str, Any]] = {}
         results: dict[str, dict[str, Any]] = {}
         for number, raw in enumerate(content.split(b"\n"), 1):
-            if not raw.endswith(b"}"):
+            # An editor may have added line ends of its own, a crash of the machine a tail of zeros.
+            text = raw.strip(b" \t\r\0")
+            if not text or (text.startswith(b"{") and not text.endswith(b"}")):
                 continue  # empty, or torn by a crash: an intent that was torn was never acted upon
             try:
-                line = json.loads(raw)
+                line = json.loads(text)
                 target = {"intent": intents, "result": results}[line["line"]]
                 target[line["call_id"]] = line
                 if target is intents:
@@ -250,7 +267,7 @@ class SpendLedger:
         return VendorError(
             "E353",
             f"the spend ledger {self.path} cannot be used: {error.strerror or error}",
-            "no paid call is made that could not be written down first",
+            "no paid call is made that could not be written down first; what was downloaded stays and is found by the next run",
             "tp config",
         )
 
@@ -271,7 +288,8 @@ def _paid_call(intent: dict[str, Any], result: dict[str, Any] | None) -> PaidCal
     )
 
 
-def _totals(calls: list[PaidCall]) -> Totals:
+def totals_of(calls: list[PaidCall]) -> Totals:
+    """Return the sums of these calls."""
     totals = Totals()
     for call in calls:
         totals.add(call)

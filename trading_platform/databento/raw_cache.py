@@ -10,9 +10,7 @@ the file is renamed: a sidecar without its file means that a paid file is missin
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,9 +22,12 @@ from urllib.parse import quote
 
 from ..errors import RefusedError, VendorError, command
 from ..lake.files import locked_folder
+from .disk import UNREADABLE, hash_of, make_folder, modified_ns, move, rename, replace_json, sync, unmoved, write_json
 from .query import Query
 
 QUARANTINE: Final = "quarantine"
+# Of a verification: nothing is lost with a file that is cut short.
+CUT_SHORT: Final = "E303"
 _SUFFIX = ".dbn.zst"
 _PART = ".part"
 
@@ -106,25 +107,48 @@ class DayFolder:
         """Return temporary files that dead processes have left; nobody else holds the lock."""
         return sorted(self.folder.glob(f".{self.query.fingerprint}.*{_PART}"))
 
+    @property
+    def plan_command(self) -> str:
+        """Return the command that shows this day."""
+        return command("tp", "l2", "plan", *self._of_day())
+
+    def repair(self) -> bool:
+        """Finish what a crash between sidecar and rename left; tell whether there was such a file.
+
+        Raises:
+            VendorError: E305 a file cannot be read, E339 it cannot be moved.
+        """
+        if self.path.exists() or not self.sidecar_path.exists():
+            return False
+        try:
+            wanted = self._read_sidecar()["sha256"]
+        except RefusedError:
+            return False
+        written_ns = modified_ns(self.sidecar_path)
+        for part in self.parts():
+            # A newer one was bought since: its sidecar could not be written, and tells more than this one, even of the same bytes.
+            if modified_ns(part) <= written_ns and hash_of(part) == wanted:
+                move(part, self.path)
+                return True
+        return False
+
     def find(self) -> RawFile | None:
         """Return the file if it is whole.
 
         Raises:
-            RefusedError: E355 its bytes have changed, or it is gone although it was paid for. E357 the sidecar cannot be read.
+            RefusedError: E355 its bytes have changed, or it is gone although it was paid for. E357 the sidecar is gone or cannot be read.
+            VendorError: E305 it cannot be read.
         """
         if not self.sidecar_path.exists():
             if self.path.exists():
-                self.quarantine(self.path)  # nobody knows what it is; only a person can have put it there
+                raise self.unexplained("nobody knows what it is")
             return None
+        self.repair()
         sidecar = self._read_sidecar()
-        for part in [] if self.path.exists() else self.parts():
-            if sha256_of(part) == sidecar["sha256"]:  # a crash between sidecar and rename
-                _rename(part, self.path)
-                break
         if not self.path.exists():
             why = "it was quarantined before" if sidecar.get("damaged") else "somebody deleted it, and left its sidecar"
             raise self._damaged(f"the file that was paid for is gone: {why}")
-        found = sha256_of(self.path)
+        found = hash_of(self.path)
         if found != sidecar["sha256"]:
             moved = self.quarantine(self.path)
             write_json(self.sidecar_path, {**sidecar, "damaged": True})
@@ -140,19 +164,54 @@ class DayFolder:
         return self._raw_file(sidecar) if self.path.is_file() else None
 
     def salvage(self, verify: Callable[[Path], object]) -> Path | None:
-        """Return a complete download that a killed process left, and delete incomplete ones."""
+        """Return a complete download that has no place yet: a process was killed, or the disk was full.
+
+        What is older than the file that has its place is not taken. Other downloads are put aside, those that are cut short deleted.
+
+        Raises:
+            VendorError: E305 a file cannot be read, E339 it cannot be moved.
+        """
         whole: Path | None = None
-        for part in self.parts():
-            if whole is None:
-                try:
-                    verify(part)
-                except VendorError:
-                    part.unlink()
-                    continue
+        for part in sorted(self.parts(), key=modified_ns, reverse=True):
+            try:
+                verify(part)
+            except VendorError as error:
+                self.reject(part, error)
+                continue
+            if whole is None and (not self.path.exists() or modified_ns(part) > modified_ns(self.sidecar_path)):
                 whole = part
             else:
-                part.unlink()
+                self.quarantine(part)
         return whole
+
+    def adopt(self, verify: Callable[[Path], object]) -> Path | None:
+        """Return a file without a sidecar, which only a person can have put there, as a download; None if there is none.
+
+        Raises:
+            RefusedError: E357 it is not what was asked for; it stays where it is. VendorError: E339 it cannot be moved.
+        """
+        if self.sidecar_path.exists() or not self.path.exists():
+            return None
+        try:
+            verify(self.path)
+        except VendorError as error:
+            raise self.unexplained(f"it is not what the day needs ({error.code} {error.what})") from error
+        part = self.new_part(1)
+        move(self.path, part)
+        return part
+
+    def reject(self, path: Path, error: VendorError) -> None:
+        """Delete a download that is cut short; put aside any other that failed its verification: it may be of use, and was paid for.
+
+        Raises:
+            VendorError: E305 the disk does not give it back, so nobody knows; it stays.
+        """
+        if error.code == UNREADABLE:
+            raise error
+        if error.code == CUT_SHORT:
+            path.unlink(missing_ok=True)
+        else:
+            self.quarantine(path)
 
     def commit(self, bought: Bought) -> RawFile:
         """Give a verified temporary file its place.
@@ -163,7 +222,7 @@ class DayFolder:
         sidecar = {
             "query": asdict(self.query),
             "trade_date": self.trade_date.isoformat(),
-            "sha256": sha256_of(bought.path),
+            "sha256": hash_of(bought.path),
             "size_bytes": bought.path.stat().st_size,
             "records": bought.records,
             "cost_usd": bought.cost_usd,
@@ -173,11 +232,11 @@ class DayFolder:
             "details": dict(bought.details or {}),
         }
         try:
-            _fsync(bought.path)
+            sync(bought.path)
             if self.path.exists():
-                self.quarantine(self.path)  # forced, or revised by the vendor: the older file stays for comparison
-            write_json(self.sidecar_path, sidecar)
-            _rename(bought.path, self.path)
+                self._move_aside(self.path)  # forced, or revised by the vendor: the older file stays for comparison
+            replace_json(self.sidecar_path, sidecar)
+            rename(bought.path, self.path)
         except OSError as error:
             raise VendorError(
                 "E339",
@@ -188,11 +247,31 @@ class DayFolder:
         return self._raw_file(sidecar, is_new=True)
 
     def quarantine(self, path: Path) -> Path:
-        """Move a file aside; nothing that was paid for is deleted."""
+        """Move a file aside; nothing that was paid for is deleted.
+
+        Raises:
+            VendorError: E339 the disk refuses; the file stays.
+        """
+        try:
+            return self._move_aside(path)
+        except OSError as error:
+            raise unmoved(path, error) from error
+
+    def unexplained(self, detail: str) -> RefusedError:
+        """Return the error for a file without its sidecar."""
+        return RefusedError(
+            "E357",
+            f"{self.path} has no sidecar: {detail}",
+            "nothing is paid again without being told to: put back the sidecar, or remove the file and take a copy with tp l2 import FILE; "
+            "the next command pays",
+            self._force(),
+        )
+
+    def _move_aside(self, path: Path) -> Path:
         folder = self.folder / QUARANTINE
         folder.mkdir(exist_ok=True)
         target = folder / f"{path.name.lstrip('.').removesuffix(_PART)}.{uuid.uuid4().hex[:8]}"
-        _rename(path, target)
+        rename(path, target)
         return target
 
     def _raw_file(self, sidecar: Mapping[str, Any], *, is_new: bool = False) -> RawFile:
@@ -222,7 +301,8 @@ class DayFolder:
             raise RefusedError(
                 "E357",
                 f"{self.sidecar_path} cannot be read: {error}",
-                "it says what the file beside it is and what was paid; nothing is paid again without being told to",
+                "it says what the file beside it is and what was paid; nothing is paid again without being told to: put back a copy of the "
+                "sidecar, or take a copy of the file with tp l2 import FILE; the next command pays",
                 self._force(),
             ) from error
         return content
@@ -231,13 +311,15 @@ class DayFolder:
         return RefusedError(
             "E355",
             f"the cached file {self.path} cannot be used: {detail}",
-            "it was paid for, so it is not bought again by itself; put back a copy, or let the next command pay for it once more",
+            "it was paid for, so it is not bought again by itself: take a copy with tp l2 import FILE, or the next command pays once more",
             self._force(),
         )
 
     def _force(self) -> str:
-        day = self.trade_date.isoformat()
-        return command("tp", "l2", "backfill", "--symbols", self.query.symbol, "--from", day, "--to", day, "--force")
+        return command("tp", "l2", "backfill", *self._of_day(), "--force")
+
+    def _of_day(self) -> tuple[object, ...]:
+        return "--symbols", self.query.symbol, "--from", self.trade_date, "--to", self.trade_date
 
 
 class RawCache:
@@ -266,6 +348,10 @@ class RawCache:
         day = DayFolder(self.folder_of(query, trade_date), query, trade_date)
         return day.path.exists() and day.sidecar_path.exists()
 
+    def has_parts(self, query: Query, trade_date: date) -> bool:
+        """Tell whether a download of the day was left behind, which may be whole and paid."""
+        return bool(DayFolder(self.folder_of(query, trade_date), query, trade_date).parts())
+
     def known(self, query: Query, trade_date: date) -> RawFile | None:
         """Return what the sidecar says of a file, without reading the file; None if one of the two is absent or unreadable."""
         return DayFolder(self.folder_of(query, trade_date), query, trade_date).known()
@@ -289,15 +375,7 @@ class RawCache:
             VendorError: E339 the folder cannot be made. LakeError: E501 another process holds the day for longer than the wait.
         """
         folder = self.folder_of(query, trade_date)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise VendorError(
-                "E339",
-                f"{folder} cannot be made: {error.strerror or error}",
-                "the disk is full or may not be written; the vendor was not asked",
-                "tp config",
-            ) from error
+        make_folder(folder)
         with locked_folder(folder, self._lock_wait_s):
             yield DayFolder(folder, query, trade_date)
 
@@ -315,40 +393,7 @@ def _query_of(sidecar: Path) -> Query | None:
     return query if sidecar.stem == query.fingerprint else None
 
 
-def sha256_of(path: Path) -> str:
-    """Return the hash of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _safe(text: str) -> str:
     """Return a name that is one path component whatever the vendor calls an instrument; usual names stay as they are."""
     name = quote(text, safe=" ")
     return name.replace(".", "%2E") if set(name) <= {"."} else name
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a small JSON file in one step, durably."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=1, sort_keys=True) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        _rename(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _rename(source: Path, target: Path) -> None:
-    source.replace(target)
-    for folder in {source.parent, target.parent}:
-        _fsync(folder)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

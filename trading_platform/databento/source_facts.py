@@ -9,9 +9,11 @@ from one purchase to the next and are shown in the event only, so that two purch
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..lake import Json
 from ..sessions import Session
+from .conditions import NOT_LISTED
 from .convert import ns_of
 from .targets import DayTarget
 from .vendor import Piece
@@ -28,7 +30,7 @@ def source_facts(target: DayTarget, session: Session, pieces: Sequence[Piece]) -
         pieces: what it was made from, in order.
     """
     told = pieces[0].raw
-    warnings = dict.fromkeys(text for piece in pieces for text in piece.raw.warnings)
+    warnings = dict.fromkeys(text for piece in pieces for text in warnings_of(piece))
     return {
         "dataset": target.query.dataset,
         "schema": target.query.schema,
@@ -45,6 +47,12 @@ def source_facts(target: DayTarget, session: Session, pieces: Sequence[Piece]) -
     }
 
 
+def warnings_of(piece: Piece) -> list[str]:
+    """Return what the vendor warned of, and that he named no condition for the day of a file that he sold."""
+    is_unlisted = piece.raw.condition is None and not piece.is_imported
+    return [*piece.raw.warnings, *([NOT_LISTED] if is_unlisted else [])]
+
+
 def uncovered_s(target: DayTarget, session: Session, pieces: Sequence[Piece]) -> int:
     """Return how many seconds of the wanted trading hours no file covers, rounded up."""
     if session.opens_at is None or session.closes_at is None:
@@ -53,6 +61,12 @@ def uncovered_s(target: DayTarget, session: Session, pieces: Sequence[Piece]) ->
     end = min(target.query.end_ns, ns_of(session.closes_at))
     covered = sum(max(0, min(end, piece.end_ns) - max(start, piece.start_ns)) for piece in pieces)
     return -(-max(0, end - start - covered) // _SECOND_NS)
+
+
+def files_of(details: Mapping[str, Json]) -> list[Mapping[str, Any]]:
+    """Return the raw files that :func:`purchase` has told of; none for a day that was not made from files."""
+    files = details.get("files")
+    return [file for file in files if isinstance(file, Mapping)] if isinstance(files, list) else []
 
 
 def purchase(pieces: Sequence[Piece]) -> Mapping[str, Json]:
@@ -65,7 +79,7 @@ def purchase(pieces: Sequence[Piece]) -> Mapping[str, Json]:
             "records": piece.raw.records,
             "cost_usd": piece.raw.cost_usd,
             "condition": piece.raw.condition,
-            "warnings": list(piece.raw.warnings),
+            "warnings": warnings_of(piece),
             **{name: piece.raw.details[name] for name in ("mode", "attempts", "job_id") if name in piece.raw.details},
         }
         for piece in pieces

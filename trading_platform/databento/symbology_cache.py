@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..lake.files import locked_folder
 from .client import ResolvedSymbol
-from .raw_cache import write_json
+from .disk import make_folder, write_json
 
 SYMBOLOGY: Final = "symbology.json"
 _LOCK_WAIT_S: Final = 60.0
@@ -31,8 +31,12 @@ def kept_symbol(folder: Path, symbol: str, day: date) -> str | None:
 
 
 def keep_symbol(folder: Path, day: date, resolved: ResolvedSymbol) -> None:
-    """Remember what a symbol means on a trade date."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Remember what a symbol means on a trade date.
+
+    Raises:
+        VendorError: E339 the disk refuses. LakeError: E501 another process holds the folder for too long.
+    """
+    make_folder(folder)
     with locked_folder(folder, _LOCK_WAIT_S):
         known = _read(folder / SYMBOLOGY)
         known.setdefault(resolved.symbol, {})[day.isoformat()] = {

@@ -34,6 +34,7 @@ DATASET_ALIASES: Final[Mapping[str, str]] = {
 
 _DATASET = re.compile(r"^[A-Z]{4}\.[A-Z0-9]{2,12}$")
 _CONTINUOUS = re.compile(r"^[A-Z0-9]{1,6}\.[cnv]\.\d{1,2}$")
+_CONTINUOUS_IN_CAPITALS = re.compile(r"^[A-Z0-9]{1,6}\.[CNV]\.\d{1,2}$")
 _CONTRACT = re.compile(r"^(?P<root>[A-Z0-9]{1,4}?)(?P<month>[FGHJKMNQUVXZ])(?P<year>\d{2})$")
 _RAW_CONTRACT = re.compile(r"^(?P<root>[A-Z0-9]{1,4})(?P<month>[FGHJKMNQUVXZ])\d$")
 _FIELDS = ("symbol", "dataset", "schema")
@@ -44,7 +45,7 @@ class VendorSymbol:
     """What the vendor is asked for.
 
     Attributes:
-        symbol: as the user named it.
+        symbol: as the user named it, in its one spelling.
         vendor_symbol: the name in the request; a continuous symbol still has to be resolved.
         stype_in: ``raw_symbol`` or ``continuous``.
         dataset: such as ``GLBX.MDP3``.
@@ -119,6 +120,24 @@ def read_symbol_mapping(path: Path | None) -> dict[str, MappedSymbol]:
     return found
 
 
+def canonical_symbol(symbol: str, mapping: Mapping[str, MappedSymbol], registry: Registry) -> str:
+    """Return the one spelling under which a symbol is asked for, paid and stored.
+
+    A name that the mapping file or the registry has is taken as it is written; any other in capitals, as venues write them, with the small
+    letter of a continuous symbol: ``nvda`` is NVDA, ``es.v.0`` is ES.v.0.
+    """
+    return symbol if symbol in mapping or symbol in registry.instruments else in_capitals(symbol)
+
+
+def in_capitals(symbol: str) -> str:
+    """Return a symbol as venues write it; the rule of a continuous symbol is a small letter. What is not ASCII is no symbol and stays."""
+    capitals = symbol.upper() if symbol.isascii() else symbol
+    if not _CONTINUOUS_IN_CAPITALS.match(capitals):
+        return capitals
+    root, rule, number = capitals.split(".")
+    return f"{root}.{rule.lower()}.{number}"
+
+
 def vendor_symbol(
     symbol: str,
     trade_date: date,
@@ -128,19 +147,17 @@ def vendor_symbol(
     rolls: RollTable,
     default_dataset: str,
     schema: str,
-    dataset: str | None = None,
 ) -> VendorSymbol:
     """Return what the vendor is asked for on a trade date.
 
     Args:
-        symbol: root, contract, share, raw symbol or continuous symbol.
+        symbol: root, contract, share, raw symbol or continuous symbol; see :func:`canonical_symbol`.
         trade_date: decides the contract of a root.
         mapping: of the mapping file; its entries win over the registry.
         registry: knows futures and their datasets.
         rolls: the contract of a root.
         default_dataset: for symbols that neither mapping nor registry knows.
         schema: unless the mapping names one.
-        dataset: named by the user for this call; wins over everything.
 
     Raises:
         RefusedError: E366 a dataset that is none; E367 a symbol that is none.
@@ -152,10 +169,11 @@ def vendor_symbol(
             "one symbol is needed; an empty one would mean all symbols of the venue; the vendor was not asked",
             command("tp", "l2", "plan", "--help"),
         )
+    symbol = canonical_symbol(symbol, mapping, registry)
     entry = mapping.get(symbol)
     name = symbol if entry is None else entry.symbol
     raw, stype_in, known = _named(name, trade_date, registry, rolls)
-    chosen = dataset or (None if entry is None else entry.dataset) or known or default_dataset
+    chosen = (None if entry is None else entry.dataset) or known or default_dataset
     used_schema = schema if entry is None or entry.schema is None else entry.schema
     return VendorSymbol(symbol, raw, stype_in, canonical_dataset(chosen), used_schema)
 

@@ -17,20 +17,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from ..errors import RefusedError, VendorError, command
+from ..errors import PlatformError, RefusedError, VendorError, command
 from ..instruments import Registry, RollTable
 from ..lake.building import SourceChangedError
 from ..sessions import Session
 from ..settings import Settings
 from .budget import PlannedDay
 from .client import Preview
-from .conditions import CalendarSays, DayCondition, Decision, decide, needs_record_count, out_of_range
+from .conditions import DayCondition, Decision, decide, needs_record_count, out_of_range
 from .fetch import DayRequest, RawStore
 from .format import SCHEMA
 from .query import Query, nanoseconds_of
 from .raw_cache import RawCache, RawFile
 from .symbology_cache import keep_symbol, kept_symbol
-from .symbols import MappedSymbol, VendorSymbol, read_symbol_mapping, vendor_symbol
+from .symbols import MappedSymbol, VendorSymbol, canonical_symbol, in_capitals, read_symbol_mapping, vendor_symbol
 from .targets import DayTarget, Market, Window, market_of, wanted_window
 from .verify import Expectation, verify_dbn
 
@@ -114,14 +114,15 @@ class Vendor:
         self.synthetic = synthetic
         self.may_ask = may_ask
         self.rebuy = rebuy
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._questions: dict[tuple[str | int, ...], threading.Lock] = {}
         self._conditions: dict[tuple[str, int, int], Mapping[date, DayCondition]] = {}
         self._ranges: dict[tuple[str, str], Window] = {}
         self._offers: dict[str, Offer] = {}
         self._fetch_locks: dict[str, threading.Lock] = {}
         self._renewed: set[str] = set()
-        self._failed: dict[str, VendorError] = {}
-        self._admitted: set[str] = set()
+        self._failed: dict[str, Exception] = {}
+        self._admitted: dict[str, PlannedDay] = {}
         self._refusal: RefusedError | None = None
         self._before_first: Callable[[], None] | None = None
         self._expected: dict[str, Future[bool]] = {}
@@ -141,12 +142,21 @@ class Vendor:
         """
         return read_symbol_mapping(self.settings.symbol_mapping)
 
+    def canonical(self, symbol: str) -> str:
+        """Return the one spelling of a symbol; the mapping file is read only for a name that is not in capitals.
+
+        Raises:
+            RefusedError: E365 the mapping file is not valid.
+        """
+        return symbol if symbol == in_capitals(symbol) else canonical_symbol(symbol, self.mapping, self.registry)
+
     def market(self, symbol: str) -> Market:
         """Return where a symbol trades.
 
         Raises:
             RefusedError: E365 the mapping file is not valid; E388 the symbol has no order book.
         """
+        symbol = self.canonical(symbol)
         if symbol in self.registry.instruments:
             return market_of(symbol, self.registry)
         entry = self.mapping.get(symbol)
@@ -179,7 +189,7 @@ class Vendor:
         window = wanted_window(session, whole_date=market.root is not None, hours=self.settings.l2_window_et)
         raw = named.vendor_symbol if named.stype_in == "raw_symbol" else self._resolved(named, day)
         query = Query(named.dataset, named.schema, raw, "raw_symbol", *(nanoseconds_of(instant) for instant in window))
-        return DayTarget(symbol, named.vendor_symbol, query)
+        return DayTarget(named.symbol, named.vendor_symbol, query)
 
     def pieces(self, target: DayTarget, session: Session) -> tuple[Piece, ...]:
         """Return what the cache has for a day, by its sidecars: the file of the query, one that covers it, or what the user imported."""
@@ -211,20 +221,18 @@ class Vendor:
         Raises:
             RefusedError: E340 not allowed; E385 real data for a demo home. VendorError: as for every call.
         """
-        with self._lock:
-            known = self._offers.get(target.query.fingerprint)
-        if known is None:
-            known = self._ask(target, session)
-            with self._lock:
-                self._offers[target.query.fingerprint] = known
-        return known
+        fingerprint = target.query.fingerprint
+        with self._asking("offer", fingerprint):
+            if fingerprint not in self._offers:
+                self._offers[fingerprint] = self._ask(target, session)
+            return self._offers[fingerprint]
 
     def condition(self, dataset: str, day: date) -> DayCondition | None:
         """Return the vendor's condition of a day; asks for its whole month, once per run. None if he may not be asked."""
         if not self.may_ask:
             return None
         key = (dataset, day.year, day.month)
-        with self._lock:
+        with self._asking("condition", *key):
             if key not in self._conditions:
                 end = self._range(dataset, SCHEMA)[1].date()
                 last = min(day.replace(day=monthrange(day.year, day.month)[1]), max(end, day))
@@ -234,20 +242,32 @@ class Vendor:
     def admit(self, days: Sequence[tuple[DayTarget, PlannedDay]]) -> None:
         """Let all days that will be paid pass together, or refuse all of them before the first paid call.
 
-        Days that have passed once pass again: what they cost may be in the ledger by then.
+        Days that have passed once pass again. Those that have passed and are not bought yet count beside the new ones: what they cost is
+        not in the ledger yet.
 
         Raises:
             RefusedError: E350 over a limit, E351 a cost is not known; then none of this run's days is bought any more.
         """
         if self._refusal is not None:
             raise self._refusal
-        new = [(target, day) for target, day in days if target.query.fingerprint not in self._admitted]
-        try:
-            self.store.require_budget([day for _, day in new])
-        except RefusedError as error:
-            self._refusal = error
-            raise
-        self._admitted |= {target.query.fingerprint for target, _ in new}
+        with self._lock:
+            # What a killed run left may be whole: it is looked at first, and the ledger asks the budget again before anything is paid.
+            new = {
+                target.query.fingerprint: day
+                for target, day in days
+                if target.query.fingerprint not in self._admitted
+                and not self.cache.has_parts(target.query, day.trade_date)
+            }
+            if not new:
+                return
+            ended = self._renewed | set(self._failed)
+            waiting = {fingerprint: day for fingerprint, day in self._admitted.items() if fingerprint not in ended}
+            try:
+                self.store.require_budget(list(new.values()), waiting)
+            except RefusedError as error:
+                self._refusal = error
+                raise
+            self._admitted |= new
 
     def fetch(self, target: DayTarget, trade_date: date, offer: Offer, *, renew: bool = False) -> RawFile:
         """Return the raw file of a day; pays only if it is not in the cache, or once if it is to be renewed.
@@ -262,13 +282,16 @@ class Vendor:
             lock = self._fetch_locks.setdefault(fingerprint, threading.Lock())
         with lock:
             failed = self._failed.get(fingerprint) or self._refusal
-            if failed is not None:
+            if isinstance(failed, PlatformError):
                 raise type(failed)(failed.code, failed.what, failed.why, failed.next_command)
+            if failed is not None:
+                raise failed
             if offer.preview is None:
                 raise ValueError(f"Expected an offer with a preview, was {offer}")
-            force = fingerprint not in self._renewed and (
-                self.rebuy or (renew and self._is_older(target.query, trade_date, offer))
-            )
+            is_first = fingerprint not in self._renewed
+            force = is_first and self.rebuy
+            # Asked under the lock of the day: another process may have bought the revision meanwhile.
+            outdated = (lambda: self._is_older(target.query, trade_date, offer)) if is_first and renew else None
             request = DayRequest(
                 target.query,
                 trade_date,
@@ -279,8 +302,11 @@ class Vendor:
             )
             records = offer.preview.records
             try:
-                found = self.store.fetch(request, lambda path: self._verify(path, target.query, records), force=force)
-            except VendorError as error:
+                found = self.store.fetch(
+                    request, lambda path: self._verify(path, target.query, records), force=force, outdated=outdated
+                )
+            except Exception as error:
+                # Also an error of our own: the file may be there and paid, and another try would pay again.
                 self._failed[fingerprint] = error
                 raise
             self._renewed.add(fingerprint)
@@ -317,14 +343,15 @@ class Vendor:
         future = self._expected.get(fingerprint)
         if future is not None:
             wait([future])
+            if not future.cancelled():
+                future.result()  # raises what nobody foresaw; a numbered error is remembered, and raised below
 
-    def paid_usd(self, symbol: str, trade_date: date) -> float:
-        """Return what this run has paid for a day, by the ledger: attempts that failed after data had come count too."""
-        return sum(
-            call.cost_usd
-            for call in self.store.ledger.calls()
-            if (call.run_id, call.symbol, call.trade_date) == (self.store.run_id, symbol, trade_date.isoformat())
-        )
+    def paid_usd(self) -> Mapping[tuple[str, date], float] | None:
+        """Return what this run has paid by symbol and trade date, by the ledger; None if it cannot be read, so that nobody knows."""
+        try:
+            return self.store.ledger.paid_by(self.store.run_id)
+        except VendorError:  # E352, E353
+            return None
 
     def checked(self, piece: Piece) -> Piece:
         """Return a piece whose file was read and is what its sidecar says; never pays.
@@ -369,16 +396,16 @@ class Vendor:
         impossible = out_of_range(target.window, span, client.clock.now())
         if impossible is not None:
             return Offer(impossible)
-        calendar = CalendarSays.HALF if session.is_half_day else CalendarSays.OPEN
         condition = self.condition(query.dataset, day)
-        preview = client.preview(query) if needs_record_count(calendar, condition) else None
-        decision = decide(
-            calendar,
-            condition,
-            None if preview is None else preview.records,
-            days_to_dataset_end=(span[1].date() - day).days,
-        )
+        preview = client.preview(query) if needs_record_count(condition) else None
+        records = None if preview is None else preview.records
+        decision = decide(condition, records, days_to_dataset_end=(span[1].date() - day).days)
         return Offer(decision, condition, preview)
+
+    def _asking(self, *question: str | int) -> threading.Lock:
+        """Return the lock of one question; whoever has another one does not wait for its answer."""
+        with self._lock:
+            return self._questions.setdefault(question, threading.Lock())
 
     def _require_stand_in(self, symbol: str, day: date) -> None:
         if not self.may_ask:
@@ -391,7 +418,7 @@ class Vendor:
             )
 
     def _range(self, dataset: str, schema: str) -> Window:
-        with self._lock:
+        with self._asking("range", dataset, schema):
             if (dataset, schema) not in self._ranges:
                 self._ranges[dataset, schema] = self.store.client.dataset_range(dataset, schema)
             return self._ranges[dataset, schema]

@@ -15,6 +15,7 @@ from typing import Final
 
 import polars as pl
 
+from ..databento.day_view import stored_windows
 from ..databento.format import PRICE_SCALE
 from ..databento.raw_cache import RawCache
 from ..databento.symbols import raw_future
@@ -22,6 +23,7 @@ from ..databento.vendor_bars import MINUTE_NS, vendor_bars
 from ..errors import PlatformError
 from ..instruments import Contract
 from ..lake import CheckResult, Footer, Json, LocalLake, Severity
+from .measures import IS_PRICED
 
 AGREES_WITH_TICKS: Final = "agrees_with_ticks"
 AGREES_WITH_BARS: Final = "agrees_with_vendor_bars"
@@ -35,13 +37,14 @@ _MOST_NAMED: Final = 5
 _PRICES: Final = ("open", "high", "low", "close")
 
 
-def compare_with_ticks(lake: LocalLake, symbol: str, trade_date: date) -> CheckResult:
+def compare_with_ticks(lake: LocalLake, symbol: str, trade_date: date, *, tick_size: float) -> CheckResult:
     """Compare volume and price range of a stored day of ``l2`` with the ticks of the same windows.
 
     Args:
         lake: where both are stored.
         symbol: root symbol of a future.
         trade_date: the day.
+        tick_size: smallest price step of the future, points.
 
     Returns:
         Passed as well where there is nothing to compare; the description says why.
@@ -60,7 +63,7 @@ def compare_with_ticks(lake: LocalLake, symbol: str, trade_date: date) -> CheckR
             f"level 2 is of {footer.facts.get('raw_symbol')}, the ticks are of {', '.join(contracts)}",
         )
     at = pl.col("ts").dt.timestamp("ns")
-    inside = pl.any_horizontal([at.is_between(start, end, closed="left") for start, end in _windows(footer)])
+    inside = pl.any_horizontal([at.is_between(start, end, closed="left") for start, end in stored_windows(footer)])
     (totals,) = (
         rows.filter(inside)
         .select(pl.col("volume").cast(pl.Int64).sum(), low=pl.col("price").min(), high=pl.col("price").max())
@@ -70,7 +73,7 @@ def compare_with_ticks(lake: LocalLake, symbol: str, trade_date: date) -> CheckR
     own, other = int(footer.facts.get("volume") or 0), int(totals["volume"])  # type: ignore[arg-type]  # the fact is a whole number
     share = abs(own - other) / max(own, other, 1)
     low, high = footer.facts.get("price_min"), footer.facts.get("price_max")
-    same_range = _same(low, totals["low"]) and _same(high, totals["high"])
+    same_range = same_price(low, totals["low"], tick_size) and same_price(high, totals["high"], tick_size)
     return CheckResult(
         AGREES_WITH_TICKS,
         share <= VOLUME_DIFFERENCE_MAX and same_range,
@@ -112,7 +115,7 @@ def compare_with_vendor_bars(lake: LocalLake, cache: RawCache, symbol: str, trad
             AGREES_WITH_BARS, "no bars of the vendor are imported; tp l2 import takes files of ohlcv-1m"
         )
     ours = bars_of_trades(lake.scan("l2", symbol, trade_date))
-    windows = [(max(a, c), min(b, d)) for a, b in _windows(footer) for c, d in found.windows_ns]
+    windows = [(max(a, c), min(b, d)) for a, b in stored_windows(footer) for c, d in found.windows_ns]
     return _compare(_inside(ours, windows), _inside(found.bars, windows))
 
 
@@ -128,7 +131,7 @@ def bars_of_trades(rows: pl.LazyFrame) -> pl.DataFrame:
     """
     nanos = (pl.col("price") * PRICE_SCALE).round().cast(pl.Int64)
     return (
-        rows.filter(pl.col("action").cast(pl.String) == "T", pl.col("price").is_not_null())
+        rows.filter(pl.col("action").cast(pl.String) == "T", IS_PRICED)
         .select(
             ts_ns=pl.col("ts_recv").to_physical() // MINUTE_NS * MINUTE_NS,
             price=nanos,
@@ -147,10 +150,19 @@ def bars_of_trades(rows: pl.LazyFrame) -> pl.DataFrame:
     )
 
 
+def same_price(one: Json, other: float | None, tick_size: float) -> bool:
+    """Tell whether two prices in points are the same, within half a tick, as two feeds round differently; null equals null only."""
+    if one is None or other is None:
+        return one is None and other is None
+    return abs(float(one) - other) < tick_size / 2  # type: ignore[arg-type]  # a price in points
+
+
 def _compare(ours: pl.DataFrame, theirs: pl.DataFrame) -> CheckResult:
     both = ours.join(theirs, on="ts_ns", how="full", suffix="_vendor", coalesce=True).sort("ts_ns")
     columns = (*_PRICES, "volume")
     differs = pl.any_horizontal([pl.col(name).ne_missing(pl.col(f"{name}_vendor")) for name in columns])
+    if both.is_empty():
+        return _not_compared(AGREES_WITH_BARS, "no whole minute with a trade lies in the windows of both")
     wrong = both.filter(differs)
     first = wrong["ts_ns"].head(_MOST_NAMED).cast(pl.Datetime("ns", "UTC")).dt.strftime("%H:%M").to_list()
     named = f": {', '.join(first)} UTC{' and more' if wrong.height > _MOST_NAMED else ''}" if first else ""
@@ -169,11 +181,6 @@ def _inside(bars: pl.DataFrame, windows: Sequence[tuple[int, int]]) -> pl.DataFr
     return bars.filter(pl.any_horizontal(wholly))
 
 
-def _windows(footer: Footer) -> list[tuple[int, int]]:
-    told = footer.facts.get("windows")
-    return [(int(start), int(end)) for start, end in told] if isinstance(told, list) else []
-
-
 def _absent(footer: Footer | None, dataset: str) -> str | None:
     if footer is None:
         return f"no {dataset} are stored" if dataset == "ticks" else f"no {dataset} is stored"
@@ -182,9 +189,3 @@ def _absent(footer: Footer | None, dataset: str) -> str | None:
 
 def _not_compared(name: str, why: str) -> CheckResult:
     return CheckResult(name, True, Severity.WARN, f"not compared: {why}", {})
-
-
-def _same(one: Json, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is None and other is None
-    return abs(float(one) - other) < 0.5 / 1_000  # type: ignore[arg-type]  # a price in points; no tick is finer than a thousandth

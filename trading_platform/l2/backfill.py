@@ -19,9 +19,9 @@ from typing import Any
 from ..clock import Clock, SystemClock
 from ..databento.account import open_vendor
 from ..databento.l2_builder import L2Builder
-from ..databento.raw_cache import sha256_of
+from ..databento.source_facts import files_of
 from ..databento.vendor import Vendor
-from ..errors import VendorError
+from ..files import sha256_of
 from ..instruments import load_registry, load_roll_table
 from ..lake import DayResult, LocalLake, build_day
 from ..settings import Home, find_home, load_settings, open_home
@@ -32,7 +32,7 @@ class L2Day:
     """What became of one symbol and date.
 
     Attributes:
-        symbol: as asked for.
+        symbol: as asked for, in its one spelling: ``nvda`` is NVDA.
         trade_date: the day.
         status: outcome, as in docs/architecture.md: WRITE, SKIP, EMPTY, CLOSED, DEGRADED, PENDING, MISSING, UNAVAIL or ERROR.
         rows: rows of the stored file; 0 if nothing is stored.
@@ -93,7 +93,7 @@ def backfill_l2(
 
     Args:
         symbol: root of a future (``ES``: the contract of the roll table), share, raw symbol (``ESZ5``), continuous symbol (``ES.v.0``), or
-            a name of the mapping file.
+            a name of the mapping file. Any other name may be written in small letters.
         trade_date: the session's date.
         home: the installation; default: as every command finds it.
         max_usd: most that this call may cost, USD; default: TP_DATABENTO_MAX_USD_PER_RUN.
@@ -138,15 +138,14 @@ def make_day(
         clock: time of day.
         force: make the day although nothing has changed; whether it is bought again is up to the vendor object.
     """
-    result = build_day(L2Builder(symbol, lake, vendor, clock), trade_date, lake, force=force)
-    return day_of(symbol, result, vendor)
+    builder = L2Builder(symbol, lake, vendor, clock)
+    return day_of(builder.symbol, build_day(builder, trade_date, lake, force=force), vendor)
 
 
 def day_of(symbol: str, result: DayResult, vendor: Vendor) -> L2Day:
     """Return a result of the builder as programs see it; hashes the stored file."""
     path = result.path if result.outcome.is_materialized else None
-    files = result.details.get("files")
-    raw = [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []
+    raw, paid = files_of(result.details), vendor.paid_usd()
     told = [str(text) for file in raw for text in file.get("warnings", ())]
     failed = [f"{check.name}: {check.description}" for check in result.checks if not check.passed]
     return L2Day(
@@ -157,7 +156,7 @@ def day_of(symbol: str, result: DayResult, vendor: Vendor) -> L2Day:
         path=path,
         sha256=None if path is None else sha256_of(path),
         raw_sha256=tuple(str(file["sha256"]) for file in raw),
-        cost_usd=_paid(vendor, symbol, result.trade_date),
+        cost_usd=None if paid is None else paid.get((symbol, result.trade_date), 0.0),
         warnings=tuple(dict.fromkeys([*told, *failed])),
         reason=result.reason,
         error=None if result.error is None else result.error.code,
@@ -165,10 +164,3 @@ def day_of(symbol: str, result: DayResult, vendor: Vendor) -> L2Day:
         synthetic=result.synthetic,
         duration_ms=round(result.seconds * 1_000, 3),
     )
-
-
-def _paid(vendor: Vendor, symbol: str, day: date) -> float | None:
-    try:
-        return vendor.paid_usd(symbol, day)
-    except VendorError:  # E352, E353: then nothing was paid by this call either, but what the ledger says is not known
-        return None

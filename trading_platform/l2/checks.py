@@ -10,12 +10,15 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from ..databento.checks import Judge, count, fact, judged
+from ..databento.day_view import windows_of
 from ..lake.building import CheckResult, Json, Severity
+from .measures import Coverage
 
 CROSSED_FRAC_WARN = 0.001
 
 CHECKS: Mapping[str, str] = {
-    "seconds_without_gap": "There is one row for every second from the first to the last event (error).",
+    "seconds_without_gap": "There is one row for every second from the first to the last event that a raw file covers (error).",
     "volume_equals_rows": "Volume and trades of all seconds add up to those of l2 (error).",
     "updates_equal_rows": "Rows counted per second add up to the rows of l2 (error).",
     "spread_positive": "At most 0.1 % of the seconds inside trading hours end with a crossed or locked book (warning).",
@@ -30,9 +33,10 @@ def metric_facts(frame: pl.DataFrame, upstream: Mapping[str, Json]) -> dict[str,
         frame: rows of ``l2_metrics`` in their order, with at least ts, spread, volume, trades, updates, in_session.
         upstream: facts of the ``l2`` partition that they come from.
     """
-    at = frame["ts"].to_physical()
+    at = frame["ts"].to_physical() // 1_000_000
     inside = frame.filter(pl.col("in_session") & pl.col("spread").is_not_null())
-    seconds = 0 if frame.height == 0 else (int(at[-1]) - int(at[0])) // 1_000_000 + 1
+    covered = Coverage(windows_of(upstream))
+    seconds = 0 if frame.height == 0 else covered.seconds_between(int(at[0]), int(at[-1]))
     return {
         "rows": frame.height,
         "seconds": seconds,
@@ -53,60 +57,72 @@ def metric_facts(frame: pl.DataFrame, upstream: Mapping[str, Json]) -> dict[str,
 
 
 def check_facts(facts: Mapping[str, Json]) -> tuple[CheckResult, ...]:
-    """Judge a day by its facts; nothing to judge for a day without facts."""
+    """Judge a day by its facts; nothing to judge for a day without facts. A check that needs a fact that is absent fails."""
     if not facts:
         return ()
-    rows, seconds = _whole(facts, "rows"), _whole(facts, "seconds")
-    volume, trades = _whole(facts, "volume"), _whole(facts, "trades")
-    updates = _whole(facts, "updates")
-    expected_updates = _whole(facts, "l2_rows") - _whole(facts, "l2_snapshot_rows")
-    inside, crossed = _whole(facts, "session_seconds"), _whole(facts, "crossed_seconds")
+    judges: Mapping[str, tuple[Judge, Severity]] = {
+        "seconds_without_gap": (_gaps, Severity.ERROR),
+        "volume_equals_rows": (_volume, Severity.ERROR),
+        "updates_equal_rows": (_updates, Severity.ERROR),
+        "spread_positive": (_spread, Severity.WARN),
+        "value_area_inside": (_value_area, Severity.ERROR),
+    }
+    return tuple(judged(name, judge, facts, severity) for name, (judge, severity) in judges.items())
+
+
+def _gaps(facts: Mapping[str, Json]) -> CheckResult:
+    rows, seconds = count(facts, "rows"), count(facts, "seconds")
+    return CheckResult(
+        "seconds_without_gap",
+        rows == seconds,
+        Severity.ERROR,
+        f"{rows} rows for {seconds} seconds",
+        {"rows": rows, "seconds": seconds},
+    )
+
+
+def _volume(facts: Mapping[str, Json]) -> CheckResult:
+    volume, trades = count(facts, "volume"), count(facts, "trades")
+    expected_volume, expected_trades = count(facts, "l2_volume"), count(facts, "l2_trades")
+    return CheckResult(
+        "volume_equals_rows",
+        (volume, trades) == (expected_volume, expected_trades),
+        Severity.ERROR,
+        f"volume {volume} in {trades} trades, in l2 {expected_volume} in {expected_trades}",
+        {"volume": volume, "trades": trades},
+    )
+
+
+def _updates(facts: Mapping[str, Json]) -> CheckResult:
+    updates = count(facts, "updates")
+    expected = count(facts, "l2_rows") - count(facts, "l2_snapshot_rows")
+    return CheckResult(
+        "updates_equal_rows",
+        updates == expected,
+        Severity.ERROR,
+        f"{updates} rows counted, {expected} in l2 without snapshots",
+        {"updates": updates, "expected": expected},
+    )
+
+
+def _spread(facts: Mapping[str, Json]) -> CheckResult:
+    inside, crossed = count(facts, "session_seconds"), count(facts, "crossed_seconds")
     share = crossed / inside if inside else 0.0
-    return (
-        CheckResult(
-            "seconds_without_gap",
-            rows == seconds,
-            Severity.ERROR,
-            f"{rows} rows for {seconds} seconds",
-            {"rows": rows, "seconds": seconds},
-        ),
-        CheckResult(
-            "volume_equals_rows",
-            volume == facts.get("l2_volume") and trades == facts.get("l2_trades"),
-            Severity.ERROR,
-            f"volume {volume} in {trades} trades, in l2 {facts.get('l2_volume')} in {facts.get('l2_trades')}",
-            {"volume": volume, "trades": trades},
-        ),
-        CheckResult(
-            "updates_equal_rows",
-            updates == expected_updates,
-            Severity.ERROR,
-            f"{updates} rows counted, {expected_updates} in l2 without snapshots",
-            {"updates": updates, "expected": expected_updates},
-        ),
-        CheckResult(
-            "spread_positive",
-            share <= CROSSED_FRAC_WARN,
-            Severity.WARN,
-            f"{crossed} of {inside} seconds inside trading hours crossed or locked ({share:.4%}), limit {CROSSED_FRAC_WARN:.1%}",
-            {"crossed_seconds": crossed, "session_seconds": inside},
-        ),
-        _value_area(facts),
+    return CheckResult(
+        "spread_positive",
+        share <= CROSSED_FRAC_WARN,
+        Severity.WARN,
+        f"{crossed} of {inside} seconds inside trading hours crossed or locked ({share:.4%}), limit {CROSSED_FRAC_WARN:.1%}",
+        {"crossed_seconds": crossed, "session_seconds": inside},
     )
 
 
 def _value_area(facts: Mapping[str, Json]) -> CheckResult:
     names = ("price_min", "value_area_low", "point_of_control", "value_area_high", "price_max")
-    values = [facts.get(name) for name in names]
+    values = [fact(facts, name) for name in names]
     known = [value for value in values if isinstance(value, (int, float))]
     passed = known == sorted(known) and len(known) in (0, len(names))
     shown = ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True))
     return CheckResult(
         "value_area_inside", passed, Severity.ERROR, shown, dict(zip(names[1:4], values[1:4], strict=True))
     )
-
-
-def _whole(facts: Mapping[str, Json], name: str) -> int:
-    """Return a count; 0 if it is absent or null."""
-    value = facts.get(name)
-    return value if isinstance(value, int) else 0

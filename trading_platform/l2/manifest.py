@@ -167,6 +167,10 @@ def export_manifest(folder: Path, tasks: Iterable[ManifestTask], header: Mapping
 
 def _summary(tasks: Sequence[ManifestTask]) -> dict[str, Any]:
     counts = Counter(task.outcome for task in tasks)
+    durations_ms = [task.duration_ms for task in tasks]
+    total_ms = _known_sum(durations_ms)
+    # A day without rows is rarely bought, so that nothing is unknown where it has no cost.
+    costs_usd = [task.cost_usd for task in tasks if task.rows or task.cost_usd is not None]
     windows = sorted({_window_et(task.window) for task in tasks if task.window is not None})
     return {
         "counts": {word.value: counts[word.value] for word in Outcome},
@@ -177,12 +181,20 @@ def _summary(tasks: Sequence[ManifestTask]) -> dict[str, Any]:
             for task in tasks
             if task.outcome == Outcome.ERROR
         ],
-        "duration_sec": round(sum(task.duration_ms or 0.0 for task in tasks) / 1_000, 3),
-        "cost_usd": sum(task.cost_usd or 0.0 for task in tasks),
+        "duration_sec": None if total_ms is None else round(total_ms / 1_000, 3),
+        "tasks_without_duration": durations_ms.count(None),
+        "cost_usd": _known_sum(costs_usd),
+        "tasks_without_cost": costs_usd.count(None),
         "synthetic": any(task.synthetic for task in tasks),
         # Several where shares and futures are mixed.
         "effective_window_et": windows[0] if len(windows) == 1 else windows or None,
     }
+
+
+def _known_sum(values: Sequence[float | None]) -> float | None:
+    """Return the sum of what is known: 0 of no values at all, None if not one of them is known."""
+    known = [value for value in values if value is not None]
+    return sum(known, start=0.0) if known or not values else None
 
 
 def _window_et(window: tuple[str, str]) -> str:

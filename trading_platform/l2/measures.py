@@ -13,25 +13,27 @@ Microprice: ``(bid * ask quantity + ask * bid quantity) / (bid quantity + ask qu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from ..databento.format import FLAG_LAST, FLAG_SNAPSHOT, LEVELS
 from ..errors import QualityError
+from ..instants import MICROSECONDS
 from ..lake.contracts import L2_METRICS
 
-LEVELS = 10
 DEPTHS = (1, 5, 10)
-SNAPSHOT = 32
 BID_SIZES = [f"bid_sz_{level:02d}" for level in range(LEVELS)]
 ASK_SIZES = [f"ask_sz_{level:02d}" for level in range(LEVELS)]
 COLUMNS = ["ts_recv", "action", "side", "price", "size", "flags", "bid_px_00", "ask_px_00", *BID_SIZES, *ASK_SIZES]
 
+# A trade without a price or a size, of which venues know a few, counts as a trade and adds nothing to any sum.
+IS_PRICED = pl.col("price").is_not_null() & pl.col("size").is_not_null()
+
 _NANOS = 1_000_000_000
-_LAST = 128
+_END_OF_TIME_NS = 2**63 - 1
 _COUNTS = ("rows", "snapshot_rows", "events", "flow", "trades", "volume", "buy_volume", "sell_volume")
 _SUMS = ("spread", "spreads", "imbalance", "imbalances", "notional")
 
@@ -41,31 +43,77 @@ Bools = NDArray[np.bool_]
 
 
 def l2_metrics(
-    parts: Iterable[pl.DataFrame], raw_symbol: str, hours: Sequence[tuple[datetime, datetime]] = ()
+    parts: Iterable[pl.DataFrame],
+    raw_symbol: str,
+    hours: Sequence[tuple[int, int]] = (),
+    windows: Sequence[tuple[int, int]] | None = None,
 ) -> pl.DataFrame:
     """Measure a day second by second.
 
     Args:
         parts: rows of ``l2`` in their order, with at least ``COLUMNS``; any number of rows each.
         raw_symbol: symbol of the venue, repeated in every row.
-        hours: trading hours, half-open, for ``in_session``; none: never in session.
+        hours: trading hours for ``in_session`` as ``sessions.trading_spans`` gives them: half-open, epoch microseconds UTC; none: never in
+            session.
+        windows: what the raw files cover: half-open, epoch nanoseconds UTC, ascending; None: everything.
 
     Returns:
-        Rows of the ``l2_metrics`` contract, one per second from the first to the last row; no rows for no rows.
+        Rows of the ``l2_metrics`` contract, one per covered second from the first to the last row; no rows for no rows. Where a window
+        begins the book is unknown until the first consistent one, and nothing is known of seconds that no file covers.
 
     Raises:
         QualityError: E450 if a column is missing, E451 if ``ts_recv`` decreases.
     """
-    measures = L2Measures()
+    measures = L2Measures(windows)
     for part in parts:
         measures.add(part)
     return measures.frame(raw_symbol, hours)
 
 
-class L2Measures:
-    """Collects sums and last states per second."""
+class Coverage:
+    """Which time the raw files cover.
 
-    def __init__(self) -> None:
+    Args:
+        windows: half-open, epoch nanoseconds UTC, ascending; windows that touch are one. None: everything.
+    """
+
+    def __init__(self, windows: Sequence[tuple[int, int]] | None) -> None:
+        joined: list[list[int]] = []
+        for start, end in [(0, _END_OF_TIME_NS)] if windows is None else windows:
+            if joined and start <= joined[-1][1]:
+                joined[-1][1] = max(end, joined[-1][1])
+            else:
+                joined.append([start, end])
+        self._starts: Integers = np.array([start for start, _ in joined], np.int64)
+        self._ends: Integers = np.array([end for _, end in joined], np.int64)
+
+    def window_of(self, ns: Integers) -> Integers:
+        """Return the number of the last window that began by then, -1 for none."""
+        number: Integers = np.searchsorted(self._starts, ns, side="right") - 1
+        return number
+
+    def of_seconds(self, seconds: Integers) -> tuple[Integers, Bools]:
+        """Return when the window of each second began (epoch nanoseconds), and whether it covers any of that second."""
+        number = np.searchsorted(self._starts, (seconds + 1) * _NANOS, side="left") - 1
+        began: Integers = np.where(number >= 0, self._starts[number], _END_OF_TIME_NS)
+        covered: Bools = (number >= 0) & (self._ends[number] > seconds * _NANOS)
+        return began, covered
+
+    def seconds_between(self, first_s: int, last_s: int) -> int:
+        """Return how many seconds from ``first_s`` to ``last_s``, both included (epoch seconds), are covered at least in part."""
+        return int(self.of_seconds(np.arange(first_s, last_s + 1))[1].sum())
+
+
+class L2Measures:
+    """Collects sums and last states per second.
+
+    Args:
+        windows: what the raw files cover, see :func:`l2_metrics`.
+    """
+
+    def __init__(self, windows: Sequence[tuple[int, int]] | None = None) -> None:
+        self._coverage = Coverage(windows)
+        self._window: int | None = None
         self._base: int | None = None
         self._last_ns = 0
         self._counts: dict[str, Integers] = {name: np.zeros(0, np.int64) for name in _COUNTS}
@@ -92,20 +140,23 @@ class L2Measures:
         place = seconds - self._base
         flags = rows["flags"].to_numpy()
         self._count("rows", place)
-        snapshot = (flags & SNAPSHOT) > 0
+        snapshot = (flags & FLAG_SNAPSHOT) > 0
         if snapshot.any():
             self._count("snapshot_rows", place[snapshot])
         self._add_trades(rows, place)
-        last = np.flatnonzero(flags >= _LAST)
+        last = np.flatnonzero(flags >= FLAG_LAST)
         if len(last):
             self._add_books(rows, last, place[last], received[last], snapshot[last])
 
-    def frame(self, raw_symbol: str, hours: Sequence[tuple[datetime, datetime]] = ()) -> pl.DataFrame:
+    def frame(self, raw_symbol: str, hours: Sequence[tuple[int, int]] = ()) -> pl.DataFrame:
         """Return the rows so far; see :func:`l2_metrics`."""
         if self._base is None:
             return L2_METRICS.empty()
         seconds = np.arange(self._base, self._base + len(self._state_ns))
         known = np.maximum.accumulate(np.where(self._state_ns > 0, np.arange(len(seconds)), -1))
+        began_ns, is_covered = self._coverage.of_seconds(seconds)
+        # A book from before a hole says nothing about the time after it.
+        known = np.where((known >= 0) & (self._state_ns[known] >= began_ns), known, -1)
         state = np.where((known >= 0)[:, None], self._state[known], np.nan)
         columns = {
             "ts": pl.Series(seconds * 1_000_000).cast(pl.Datetime("us", "UTC")),
@@ -115,7 +166,9 @@ class L2Measures:
             "in_session": pl.Series(_inside(seconds, hours)),
             "raw_symbol": pl.Series([raw_symbol], dtype=pl.Categorical).new_from_index(0, len(seconds)),
         }
-        return pl.DataFrame(columns).select(L2_METRICS.polars_schema.names())
+        frame = pl.DataFrame(columns).select(L2_METRICS.polars_schema.names())
+        is_kept = is_covered | (self._counts["rows"] > 0)
+        return frame if is_kept.all() else frame.filter(pl.Series(is_kept))
 
     def _grow(self, seconds: int) -> None:
         """Make room for seconds; they are added part by part, so copies stay few."""
@@ -154,16 +207,18 @@ class L2Measures:
         trades = (rows["action"] == "T").arg_true().to_numpy()
         if not len(trades):
             return
-        few = rows[trades]
-        at = place[trades]
-        size = few["size"].fill_null(0).to_numpy().astype(np.int64)
-        self._count("trades", at)
+        self._count("trades", place[trades])
+        few = rows.select("side", "price", "size", IS_PRICED.alias("is_priced"))[trades]
+        priced = few["is_priced"].to_numpy()
+        few, at = few.filter("is_priced"), place[trades][priced]
+        if not len(at):
+            return
+        size = few["size"].to_numpy().astype(np.int64)
         self._count("volume", at, size)
         for name, letter in (("buy_volume", "B"), ("sell_volume", "A")):
             self._count(name, at, np.where((few["side"] == letter).to_numpy(), size, 0))
-        price = few["price"].to_numpy()
         first = int(at[0])
-        money = np.bincount(at - first, weights=np.where(np.isnan(price), 0.0, price * size))
+        money = np.bincount(at - first, weights=few["price"].to_numpy() * size)
         self._sums["notional"][first : first + len(money)] += money
 
     def _add_books(
@@ -173,7 +228,7 @@ class L2Measures:
         self._count("events", place)
         bid, ask = (rows[name].to_numpy()[last] for name in ("bid_px_00", "ask_px_00"))
         bid_size, ask_size = (rows[name].to_numpy()[last].astype(np.int64) for name in ("bid_sz_00", "ask_sz_00"))
-        self._add_flow(place, (bid, ask, bid_size, ask_size), snapshot)
+        self._add_flow(place, (bid, ask, bid_size, ask_size), snapshot | self._begins_window(ns))
         self._sum("spread", "spreads", place, ask - bid)
         self._sum("imbalance", "imbalances", place, _ratio(bid_size, ask_size))
         final = np.flatnonzero(np.append(place[1:] != place[:-1], True))
@@ -184,6 +239,14 @@ class L2Measures:
         for number, depth in enumerate(DEPTHS):
             self._state[at, 2 + 2 * number] = ends[:, :depth].sum(axis=1)
             self._state[at, 3 + 2 * number] = ends[:, LEVELS : LEVELS + depth].sum(axis=1)
+
+    def _begins_window(self, ns: Integers) -> Bools:
+        """Tell which books are the first of their window: the change against the book before the hole is no flow of orders."""
+        number = self._coverage.window_of(ns)
+        before = number[0] if self._window is None else self._window
+        self._window = int(number[-1])
+        begins: Bools = number != _shifted(number, before)
+        return begins
 
     def _add_flow(self, place: Integers, best: tuple[Floats, Floats, Integers, Integers], snapshot: Bools) -> None:
         """Add order flow; a side that is not there counts as a bid below or an ask above every price, of size zero."""
@@ -271,10 +334,10 @@ def _nullable(values: NDArray[Any], null: Bools, dtype: type[pl.DataType]) -> pl
     return series.set(pl.Series(null), None) if null.any() else series
 
 
-def _inside(seconds: Integers, hours: Sequence[tuple[datetime, datetime]]) -> Bools:
+def _inside(seconds: Integers, hours: Sequence[tuple[int, int]]) -> Bools:
     inside: Bools = np.zeros(len(seconds), np.bool_)
     for start, end in hours:
-        inside |= (seconds >= int(start.timestamp())) & (seconds < int(end.timestamp()))
+        inside |= (seconds >= start // MICROSECONDS) & (seconds < end // MICROSECONDS)
     return inside
 
 

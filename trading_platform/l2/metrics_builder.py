@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..databento.day_view import windows_of
 from ..errors import QualityError, command
 from ..lake.building import (
     BuildReport,
@@ -31,6 +32,7 @@ from ..lake.building import (
 from ..lake.contracts import L2, L2_METRICS
 from ..lake.footer import damaged
 from ..lake.reader import no_such_days
+from ..sessions import trading_spans
 from .checks import CHECKS, check_facts, metric_facts
 from .measures import COLUMNS, L2Measures
 from .profile import value_area, volume_profile
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from ..lake.writer import PartitionWriter
     from ..sessions import Session, TradingCalendar
 
-CODE_VERSION: Final = "1"
+CODE_VERSION: Final = "2"
 PREVIEW_BUCKETS: Final = 120
 _SECOND_US: Final = 1_000_000
 _FACT_COLUMNS: Final = ("ts", "mid", "spread", "volume", "buy_volume", "sell_volume", "trades", "updates", "in_session")
@@ -138,12 +140,12 @@ class L2MetricsBuilder:
         """
         upstream: _Upstream = plan.detail
         day, session = plan.trade_date, plan.session
-        measures, trades = L2Measures(), []
+        measures, trades = L2Measures(windows_of(upstream.facts)), []
         for rows in self._rows(upstream, day):
             measures.add(rows)
             trades.append(volume_profile(rows))
         raw_symbol = str(upstream.facts.get("raw_symbol") or self.symbol)
-        frame = measures.frame(raw_symbol, _hours(session))
+        frame = measures.frame(raw_symbol, trading_spans(session))
         if frame.height:
             writer.append(frame.to_arrow())
         return BuildReport(
@@ -270,14 +272,6 @@ def _read_seconds(path: Path) -> pl.DataFrame:
             return pl.from_arrow(file.read(columns=list(_FACT_COLUMNS), use_threads=False))  # type: ignore[return-value]  # a table gives a frame
     except (pa.ArrowException, OSError) as error:
         raise damaged(path, str(error)) from error
-
-
-def _hours(session: Session) -> list[tuple[datetime, datetime]]:
-    """Return trading hours without the breaks."""
-    if session.opens_at is None or session.closes_at is None:
-        return []
-    edges = [session.opens_at, *(instant for pair in session.breaks for instant in pair), session.closes_at]
-    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _us(instant: datetime) -> int:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from .measures import IS_PRICED
+
 VALUE_AREA_FRAC = 0.70
 
 
@@ -44,7 +46,7 @@ def volume_profile(rows: pl.DataFrame) -> pl.DataFrame:
         One row per price, ascending: price f64 [points], volume, buy_volume, sell_volume and trades i64. Trades without a price or size
         are left out.
     """
-    trades = rows.filter((pl.col("action") == "T") & pl.col("price").is_not_null() & pl.col("size").is_not_null())
+    trades = rows.filter(pl.col("action") == "T", IS_PRICED)
     size = pl.col("size").cast(pl.Int64)
     return (
         trades.group_by("price")

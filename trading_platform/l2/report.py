@@ -18,10 +18,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..databento.day_view import windows_of
 from ..lake import Lake
 from ..lake.contracts import L2, L2_METRICS
 from ..lake.footer import Footer, damaged
-from ..sessions import Session
+from ..sessions import Session, trading_spans
 from .measures import COLUMNS, L2Measures
 from .metrics_builder import rows_missing
 from .profile import ValueArea, value_area, volume_profile
@@ -32,23 +33,23 @@ _MEASURED: Final = ("spread", "mid", "microprice", "imbalance_1", "imbalance_5",
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class Distribution:
     """How a measure is distributed over the seconds inside trading hours; null where none has it.
 
     Attributes:
         seconds: seconds that have the measure.
         mean: of these.
         median: of these.
-        low: 5th percentile.
-        high: 95th percentile.
+        p05: 5th percentile.
+        p95: 95th percentile.
         last: of the last second that has it.
     """
 
     seconds: int
     mean: float | None
     median: float | None
-    low: float | None
-    high: float | None
+    p05: float | None
+    p95: float | None
     last: float | None
 
 
@@ -106,12 +107,12 @@ class DepthReport:
     seconds: int
     session_seconds: int
     crossed_seconds: int
-    spread: Spread
-    mid: Spread
-    microprice: Spread
-    imbalance_1: Spread
-    imbalance_5: Spread
-    imbalance_10: Spread
+    spread: Distribution
+    mid: Distribution
+    microprice: Distribution
+    imbalance_1: Distribution
+    imbalance_5: Distribution
+    imbalance_10: Distribution
     flow: int
     flow_correlation: float | None
     trades: int
@@ -183,10 +184,10 @@ def _report(
         seconds=seconds.height,
         session_seconds=inside.height,
         crossed_seconds=int((inside["spread"] <= 0).sum()),
-        **{name: _spread(inside[name]) for name in _MEASURED},
+        **{name: _distribution(inside[name]) for name in _MEASURED},
         flow=int(seconds["order_flow_imbalance"].sum()),
         flow_correlation=_correlation(per_minute(inside)),
-        trades=int(profile["trades"].sum()),
+        trades=int(seconds["trades"].sum()),
         volume=volume,
         buy_volume=int(profile["buy_volume"].sum()),
         sell_volume=int(profile["sell_volume"].sum()),
@@ -215,12 +216,12 @@ def per_minute(seconds: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _spread(values: pl.Series) -> Spread:
+def _distribution(values: pl.Series) -> Distribution:
     known = values.drop_nulls().to_numpy()
     if not known.size:
-        return Spread(0, None, None, None, None, None)
-    low, median, high = (float(value) for value in np.percentile(known, [5, 50, 95]))
-    return Spread(int(known.size), float(known.mean()), median, low, high, float(known[-1]))
+        return Distribution(0, None, None, None, None, None)
+    p05, median, p95 = (float(value) for value in np.percentile(known, [5, 50, 95]))
+    return Distribution(int(known.size), float(known.mean()), median, p05, p95, float(known[-1]))
 
 
 def _correlation(minutes: pl.DataFrame) -> float | None:
@@ -238,10 +239,10 @@ def _seconds(lake: Lake, symbol: str, session: Session, footer: Footer) -> tuple
     stored = lake.footer(L2_METRICS.name, symbol, day)
     if stored is not None and footer.content_hash in {source.sha256 for source in stored.sources}:
         return lake.read(L2_METRICS.name, symbol, day), L2_METRICS.name
-    measures = L2Measures()
+    measures = L2Measures(windows_of(footer.facts))
     for rows in _parts(lake, symbol, day, COLUMNS):
         measures.add(rows)
-    return measures.frame(str(footer.facts.get("raw_symbol") or symbol), _hours(session)), L2.name
+    return measures.frame(str(footer.facts.get("raw_symbol") or symbol), trading_spans(session)), L2.name
 
 
 def _profile(lake: Lake, symbol: str, day: date) -> pl.DataFrame:
@@ -263,16 +264,8 @@ def _parts(lake: Lake, symbol: str, day: date, columns: list[str]) -> Any:
         raise damaged(path, str(error)) from error
 
 
-def _hours(session: Session) -> list[tuple[datetime, datetime]]:
-    """Return trading hours without the breaks."""
-    if session.opens_at is None or session.closes_at is None:
-        return []
-    edges = [session.opens_at, *(edge for pair in session.breaks for edge in pair), session.closes_at]
-    return list(zip(edges[::2], edges[1::2], strict=True))
-
-
 def _number(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-__all__ = ["BusyMinute", "DayDepth", "DepthReport", "Spread", "analyze_day", "per_minute"]
+__all__ = ["BusyMinute", "DayDepth", "DepthReport", "Distribution", "analyze_day", "per_minute"]

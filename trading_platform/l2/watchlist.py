@@ -16,6 +16,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from ..databento.symbols import in_capitals
 from ..errors import QualityError
 from .watchlist_dates import DateReader, Order
 from .watchlist_files import Cell, read_rows, shown, text_of
@@ -84,11 +85,6 @@ class Watchlist:
     duplicates: int
     ticker_column: str
     date_column: str
-
-    @property
-    def rows(self) -> int:
-        """Return the number of rows with content, without the header."""
-        return len(self.tasks) + len(self.refused) + self.duplicates
 
 
 def read_watchlist(path: Path) -> Watchlist:
@@ -219,10 +215,8 @@ def _order(path: Path, column: str, cells: Sequence[Cell]) -> Order:
 
 
 def _symbol(text: str) -> str | None:
-    if _CONTINUOUS.fullmatch(text):
-        return text
-    symbol = text.upper()
-    return symbol if _TICKER.fullmatch(symbol) else None
+    symbol = in_capitals(text)
+    return symbol if _CONTINUOUS.fullmatch(symbol) or _TICKER.fullmatch(symbol) else None
 
 
 def _at(row: Sequence[Cell], index: int) -> Cell:

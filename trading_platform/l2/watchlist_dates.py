@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -104,4 +104,9 @@ def _named(text: str) -> date | None:
 
 
 def _day(instant: datetime) -> date:
-    return instant.date() if instant.tzinfo is None else instant.astimezone(NEW_YORK).date()
+    """Return the New York day; exactly midnight UTC is how programs write a date, and means that date."""
+    if instant.tzinfo is None or (
+        instant.utcoffset() == timedelta(0) and instant.timetz().replace(tzinfo=None) == time.min
+    ):
+        return instant.date()
+    return instant.astimezone(NEW_YORK).date()

@@ -28,7 +28,7 @@ from ..databento.day_view import DayView
 from ..databento.l2_builder import L2Builder
 from ..databento.targets import DayTarget, has_order_book
 from ..databento.vendor import Vendor
-from ..errors import ConfigurationError, PlatformError, QualityError, VendorError, command
+from ..errors import ConfigurationError, PlatformError, QualityError, command
 from ..instruments import Registry
 from ..lake import DayPart, DayResult, LocalLake, Outcome, build_day
 from .watchlist import Watchlist, read_watchlist
@@ -183,7 +183,7 @@ class WatchlistDays:
 
     def _made(self, day: date, results: Mapping[str, DayResult]) -> DayResult:
         """Return one result for the files of a day."""
-        paid = self._paid_usd(day) if results else {}
+        paid = self._vendor.paid_usd() if results else {}
         left_out = self.left_out(day)
         rows = sum(result.rows for result in results.values())
         known = DayResult(
@@ -195,8 +195,14 @@ class WatchlistDays:
             complete=all(result.complete for result in results.values()),
             synthetic=any(result.synthetic for result in results.values()),
             facts={"symbols": len(results), "left_to_own_asset": left_out},
-            details={"watchlist": self.watchlist.path.name, "cost_usd": sum(paid.values())},
-            parts=tuple(DayPart(symbol, result, paid.get(symbol, 0.0)) for symbol, result in results.items()),
+            details={
+                "watchlist": self.watchlist.path.name,
+                "cost_usd": None if paid is None else sum(paid.get((symbol, day), 0.0) for symbol in results),
+            },
+            parts=tuple(
+                DayPart(symbol, result, None if paid is None else paid.get((symbol, day), 0.0))
+                for symbol, result in results.items()
+            ),
         )
         failed = {symbol: result for symbol, result in results.items() if not result.outcome.is_materialized}
         if failed:
@@ -223,18 +229,6 @@ class WatchlistDays:
     def _why_empty(self, day: date) -> str:
         left_out = self.left_out(day)
         return f"{NOT_LISTED}, besides {'; '.join(map(_own, left_out))}" if left_out else NOT_LISTED
-
-    def _paid_usd(self, day: date) -> dict[str, float]:
-        """Return what this run paid for the symbols of a day, by the ledger; nothing if it cannot be read: then nothing was paid either."""
-        paid: dict[str, float] = {}
-        try:
-            calls = self._vendor.store.ledger.calls()
-        except VendorError:  # E352, E353
-            return paid
-        for call in calls:
-            if (call.run_id, call.trade_date) == (self._vendor.store.run_id, day.isoformat()):
-                paid[call.symbol] = paid.get(call.symbol, 0.0) + call.cost_usd
-        return {symbol: paid[symbol] for symbol in self.symbols(day) if symbol in paid}
 
 
 def with_own_asset(registry: Registry) -> frozenset[str]:

@@ -96,12 +96,12 @@ class DayPart:
     Attributes:
         symbol: whose file it is.
         result: what became of it.
-        cost_usd: what this run paid for it, USD.
+        cost_usd: what this run paid for it, USD; None if that is not known.
     """
 
     symbol: str
     result: DayResult
-    cost_usd: float = 0.0
+    cost_usd: float | None = 0.0
 
 
 def build_day(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..errors import PlatformError
     from ..sessions import Session
     from .contract import DatasetContract
+    from .footer import Footer
     from .writer import PartitionWriter
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
@@ -243,6 +244,15 @@ class RecordedSource(Protocol):
 
     def not_recorded(self, trade_date: date) -> str | None:
         """Return why the day lies before the recording, in one sentence; None if the source should hold it."""
+
+
+@runtime_checkable
+class ReplacingSource(Protocol):
+    """A builder for which a stored partition may count as absent, whatever can be had in its place now."""
+
+    def replaces(self, stored: Footer) -> bool:
+        """Tell whether the stored rows are no data of this home, such as generated ones among real ones."""
+        ...
 
 
 @runtime_checkable

@@ -18,6 +18,9 @@ from ..platform import Platform, locate_home, open_platform
 if TYPE_CHECKING:
     from jobs.backfill import AssetReport, BackfillRequest
 
+    from ...lake import DayResult
+    from ..progress_bars import PlainReporter
+
 _EXAMPLES = """
 Make what is not current, asset by asset. Stop it at any moment and start it again: finished days stay done.
 
@@ -26,6 +29,8 @@ Example: tp backfill MNQ/ticks MNQ/bars_1m --from 2025-09-02 --to 2025-11-14
 ASSETS are keys (MNQ/ticks), patterns (MNQ/*), or Dagster selections (key:"MNQ/*"); none means all. Days are trade dates.
 What costs money is never meant by a pattern or by all: name it (ES/l2), or use tp l2 backfill.
 """
+
+_MOST_PARTS = 10
 
 
 def register(app: typer.Typer) -> None:
@@ -177,7 +182,12 @@ def are_synthetic(reports: Sequence[AssetReport]) -> bool:
 
 
 def execute(
-    platform: Platform, requests: Sequence[BackfillRequest], *, dry_run: bool = False, json_output: bool = False
+    platform: Platform,
+    requests: Sequence[BackfillRequest],
+    *,
+    dry_run: bool = False,
+    json_output: bool = False,
+    reporter: PlainReporter | None = None,
 ) -> list[AssetReport]:
     """Run or preview requests with progress on standard error.
 
@@ -186,6 +196,7 @@ def execute(
         requests: ranges of trade dates; gaps between them are not touched.
         dry_run: only plan.
         json_output: plain lines instead of bars, so that a program sees no control codes.
+        reporter: told about progress instead of the usual one.
 
     Returns:
         One report per asset over all requests, in the order of the first one.
@@ -194,11 +205,12 @@ def execute(
 
     from ..progress_bars import PlainReporter, ProgressBars
 
-    reporter = PlainReporter() if json_output or dry_run or not console.err.is_terminal else ProgressBars()
-    engine = Backfill(platform.defs, platform.instance, platform.home.claims_dir, reporter)
+    plain = json_output or dry_run or not console.err.is_terminal
+    telling = reporter or (PlainReporter() if plain else ProgressBars())
+    engine = Backfill(platform.defs, platform.instance, platform.home.claims_dir, telling)
     merged: dict[Any, AssetReport] = {}
     try:
-        with reporter:
+        with telling:
             for request in requests:
                 for report in engine.plan(request) if dry_run else engine.run(request):
                     total = merged.setdefault(report.key, AssetReport(report.key))
@@ -270,7 +282,7 @@ def print_results(reports: Sequence[AssetReport], seconds: float) -> None:
         )
     columns = ("asset", *[outcome.value for outcome in shown], "blocked", "rows", "bytes", "seconds")
     console.print_table(columns, rows, title="partitions by outcome")
-    for line in remarks(reports):
+    for line in (*remarks(reports), *purchases(reports)):
         console.err.print(line)
     console.out.print(summary_line(reports, seconds))
 
@@ -300,6 +312,29 @@ def remarks(reports: Sequence[AssetReport]) -> Iterator[str]:
         for planned in report.blocked:
             kinds.setdefault("blocked: the upstream day is not there", []).append(planned.trade_date)
         yield from (f"{name} {days} {text}" for text, days in _grouped(kinds))
+
+
+def purchases(reports: Sequence[AssetReport]) -> Iterator[str]:
+    """Yield what a partition of several files has bought, day by day, also where another file of the day failed."""
+    for report in reports:
+        for result in report.results:
+            text = paid_for(result)
+            if text:
+                yield f"{report.key.to_user_string()} {result.trade_date} {text}"
+
+
+def paid_for(result: DayResult) -> str:
+    """Return which files of a day this run has paid for, and how much; empty if it paid nothing."""
+    from ...databento.budget import usd
+
+    if any(part.cost_usd is None for part in result.parts):
+        return "what was paid is not known: the ledger cannot be read"
+    costs = [(part, part.cost_usd) for part in result.parts if part.cost_usd]
+    if not costs:
+        return ""
+    named = [f"{part.symbol} {part.result.outcome.value} {usd(cost)}" for part, cost in costs[:_MOST_PARTS]]
+    more = [f"{len(costs) - _MOST_PARTS} more"] if len(costs) > _MOST_PARTS else []
+    return f"paid {usd(sum(cost for _, cost in costs))}: {', '.join([*named, *more])}"
 
 
 def _grouped(kinds: Mapping[str, Sequence[date]]) -> Iterator[tuple[str, str]]:
@@ -344,6 +379,15 @@ def _asset_json(report: AssetReport) -> dict[str, Any]:
                 "complete": r.complete,
                 "synthetic": r.synthetic,
                 "error": None if r.error is None else r.error.as_dict(),
+                "parts": [
+                    {
+                        "symbol": p.symbol,
+                        "outcome": p.result.outcome.value,
+                        "rows": p.result.rows,
+                        "paid_usd": p.cost_usd,
+                    }
+                    for p in r.parts
+                ],
             }
             for r in report.results
         ],

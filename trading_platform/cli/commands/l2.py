@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...clock import SystemClock
-from ...errors import RefusedError
+from ...errors import RefusedError, command
 from ...instruments import load_registry, load_roll_table
 from ...settings import Home, load_settings
+from ...words import counted
 from .. import console
 from ..l2_choice import (
     DateOption,
@@ -25,6 +26,7 @@ from ..l2_choice import (
     choose,
     tell,
 )
+from ..l2_options import ForceOption, MaxUsdOption, WorkersOption, options_given
 from ..l2_tasks import L2Task, L2Work, gather, open_if_needed
 from ..options import FirstOption, JsonOption, LastOption, command_family
 from ..platform import locate_home
@@ -44,29 +46,14 @@ Example: tp l2 plan --symbols ES,MNQ --from 2025-09-02 --to 2025-09-30
 
 Without --symbols the list of --watchlist or TP_WATCHLIST says which symbols on which days; the other options narrow it. One symbol on one
 day needs no list: tp l2 plan --symbol AAPL --date 2025-07-29
+
+Exit codes: 0 done, 1 none of the days can be had or looked at (all end UNAVAIL or ERROR).
 """
 _SPEND_HELP = """
 Show what was paid, by month, by symbol and by run, and what is left of the limits. An attempt whose end is not known counts in full.
 
 Example: tp l2 spend
 """
-
-MaxUsdOption = Annotated[
-    float | None,
-    typer.Option("--max-usd", min=0.0, help="Most that this run may cost, USD; default: TP_DATABENTO_MAX_USD_PER_RUN"),
-]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(
-        "--max-workers",
-        min=1,
-        max=32,
-        help="Days asked for and downloaded at the same time; default: TP_L2_MAX_WORKERS",
-    ),
-]
-ForceOption = Annotated[
-    bool, typer.Option("--force", help="Ask and pay again for every day of the range, also for those that are there")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -106,7 +93,10 @@ def plan(
 
         lake = LocalLake(home.lake_dir)
         work = gather(platform, vendor, lake, clock, choice, force=force, conditions=True)
-    show_plan(work, vendor, json_output=json_output)
+    following = command("tp", "l2", "backfill", *wanted.options(), *options_given(max_usd, max_workers, force=force))
+    show_plan(work, vendor, following, json_output=json_output)
+    if work.is_out_of_reach:
+        raise typer.Exit(console.EXIT_FAILED)
 
 
 def spend(
@@ -183,8 +173,8 @@ def vendor_of(
     )
 
 
-def show_plan(work: L2Work, vendor: Vendor, *, json_output: bool, dry_run: bool = True) -> None:
-    """Print the tasks and their total against the budget."""
+def show_plan(work: L2Work, vendor: Vendor, following: str, *, json_output: bool, dry_run: bool = True) -> None:
+    """Print the tasks and their total against the budget; ``following`` is the command that buys what is planned."""
     from ...databento.budget import PlannedDay, usd
 
     to_buy = work.to_buy
@@ -223,6 +213,7 @@ def show_plan(work: L2Work, vendor: Vendor, *, json_output: bool, dry_run: bool 
                     "fits": over is None,
                     "error": None if over is None else over.as_dict(),
                 },
+                "next": following if to_buy and over is None else None,
                 "tasks": [task.as_json() for task in work.tasks],
             }
         )
@@ -245,7 +236,8 @@ def show_plan(work: L2Work, vendor: Vendor, *, json_output: bool, dry_run: bool 
         f"bytes={sum(task.billed_bytes for task in to_buy)} disk_mb={disk_mb:.1f} left_usd={left:.6g} total={len(work.tasks)}"
     )
     if to_buy and over is None:
-        console.err.print(f"{len(to_buy)} days would cost {usd(total)} of {usd(left)} left; tp l2 backfill buys them")
+        what = counted(len(to_buy), "day")
+        console.err.print(f"{what} would cost {usd(total)} of {usd(left)} left; next: {following}")
 
 
 def remarks(tasks: Sequence[L2Task]) -> list[str]:
@@ -279,7 +271,7 @@ def _plan_row(task: L2Task) -> tuple[Any, ...]:
         round(task.billed_bytes / 1e6, 2) if task.is_to_buy else None,
         f"{task.cost_usd:.4f}" if task.is_to_buy else None,
         task.there,
-        task.step,
+        task.to_do,
     )
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...clock import SystemClock
 from ...errors import RefusedError, command
+from ...words import counted
 from .. import console
 from ..l2_choice import (
     Choice,
@@ -29,6 +31,7 @@ from ..l2_choice import (
     choose,
     tell,
 )
+from ..l2_options import ForceOption, MaxUsdOption, WorkersOption, options_given
 from ..l2_run import Done, done_tasks, run_tasks
 from ..options import DryRunOption, FirstOption, JsonOption, LastOption
 from ..platform import locate_home
@@ -68,22 +71,9 @@ def backfill(
     since: SinceOption = None,
     last_days: LastDaysOption = None,
     max_tasks: MaxTasksOption = None,
-    max_usd: Annotated[
-        float | None,
-        typer.Option(
-            "--max-usd", min=0.0, help="Most that this run may cost, USD; default: TP_DATABENTO_MAX_USD_PER_RUN"
-        ),
-    ] = None,
-    max_workers: Annotated[
-        int | None,
-        typer.Option(
-            "--max-workers", min=1, max=32, help="Days downloaded at the same time; default: TP_L2_MAX_WORKERS"
-        ),
-    ] = None,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Ask and pay again for every day of the range, also for those that are there"),
-    ] = False,
+    max_usd: MaxUsdOption = None,
+    max_workers: WorkersOption = None,
+    force: ForceOption = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 also for PENDING and MISSING days")] = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask before paying; never asked without a terminal")
@@ -103,15 +93,17 @@ def backfill(
     wanted = Wanted.of(symbols, symbol, days, watchlist, (first, last), since, last_days, max_tasks)
     choice = choose(wanted, vendor, clock, "backfill")
     lake = LocalLake(home.lake_dir)
-    with open_if_needed(home, vendor, choice.symbols, always=bool(choice.whole_days) and not dry_run) as platform:
+    with_list = bool(choice.whole_days) and not dry_run
+    with _telling_what_was_paid(vendor), open_if_needed(home, vendor, choice.symbols, always=with_list) as platform:
         work = gather(platform, vendor, lake, clock, choice, force=force)
         if dry_run:
-            show_plan(work, vendor, json_output=json_output)
-            return
+            given = options_given(max_usd, max_workers, force=force)
+            show_plan(work, vendor, command("tp", "l2", "backfill", *wanted.options(), *given), json_output=json_output)
+            raise typer.Exit(console.EXIT_FAILED if work.is_out_of_reach else console.EXIT_DONE)
         refusal = _admit(work, vendor)
         if refusal is None and not yes:
             _confirm(work, vendor)
-        made = run_tasks(platform, work, vendor, lake, force=force, wait=wait)
+        made = run_tasks(platform, work, vendor, lake, force=force, wait=wait, json_output=json_output)
     done = done_tasks(work, made, vendor, lake)
     metrics = [report for report in made.reports if report.key.path[-1] == "l2_metrics"]
     seconds = time.perf_counter() - started
@@ -121,6 +113,27 @@ def backfill(
             console.print_error(refusal)
         raise typer.Exit(console.EXIT_REFUSED)
     raise typer.Exit(_exit_code(done, metrics, strict=strict))
+
+
+@contextmanager
+def _telling_what_was_paid(vendor: Vendor) -> Iterator[None]:
+    """Say what an interrupted run has paid: typer would end the process without a word."""
+    from ...databento.budget import usd
+
+    try:
+        yield
+    except (KeyboardInterrupt, typer.Abort, typer.Exit) as error:
+        if isinstance(error, typer.Exit) and error.exit_code != console.EXIT_INTERRUPTED:
+            raise
+        paid = vendor.paid_usd()
+        if paid is None:
+            console.err.print("interrupted: what was paid is not known, the ledger cannot be read: tp l2 spend")
+        elif not any(paid.values()):
+            console.err.print("interrupted: nothing was paid")
+        else:
+            bought = f"interrupted: {usd(sum(paid.values()))} was paid for {counted(len(paid), 'day')}"
+            console.err.print(f"{bought}, which are kept: start the same command again to go on")
+        raise typer.Exit(console.EXIT_INTERRUPTED) from error
 
 
 def summary_line(outcomes: Sequence[str], *, concurrency: int, seconds: float) -> str:
@@ -154,7 +167,7 @@ def _confirm(work: L2Work, vendor: Vendor) -> None:
     if not work.to_buy or not (sys.stdin.isatty() and console.err.is_terminal):
         return
     kind = "simulated " if vendor.synthetic else ""
-    if not typer.confirm(f"buy {len(work.to_buy)} days for {kind}{usd(total)}?", err=True):
+    if not typer.confirm(f"buy {counted(len(work.to_buy), 'day')} for {kind}{usd(total)}?", err=True):
         console.err.print("nothing was paid")
         raise typer.Exit(console.EXIT_FAILED)
 
@@ -171,7 +184,8 @@ def _show(
     from .backfill import remarks
 
     line = summary_line([one.outcome for one in done], concurrency=vendor.settings.l2_max_workers, seconds=seconds)
-    paid = sum(one.cost_usd for one in done)
+    costs_usd = [one.cost_usd for one in done]
+    paid = None if None in costs_usd else sum(cost for cost in costs_usd if cost is not None)
     synthetic = vendor.synthetic or any(one.synthetic for one in done)
     if json_output:
         console.print_json(
@@ -198,7 +212,7 @@ def _show(
             one.task.trade_date.isoformat(),
             one.outcome,
             one.rows,
-            f"{one.cost_usd:.4f}",
+            "not known" if one.cost_usd is None else f"{one.cost_usd:.4f}",
             one.reason or "",
         )
         for one in done
@@ -208,7 +222,7 @@ def _show(
         console.print_table(("symbol", "trade date", "outcome", "rows", "paid USD", "reason"), rows, title="level 2")
     tell(choice)
     for following, number in _next_commands(done).items():
-        console.err.print(f"next ({number} days): {following}")
+        console.err.print(f"next ({counted(number, 'day')}): {following}")
     for text in remarks([report for report in metrics if report.failures]):
         console.err.print(text)
     console.out.print(line)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...clock import SystemClock
-from ...errors import PlatformError, RefusedError
+from ...errors import PlatformError, RefusedError, command
 from ...settings import Home, load_settings
+from ...words import counted
 from .. import console
 from ..folders import registry_of, write_instruments
 from ..options import DryRunOption, JsonOption
@@ -217,9 +218,12 @@ def _print_tasks(tasks: list[ImportTask], *, dry_run: bool) -> None:
                 f"{task.path.name}: {owned.raw_symbol} of {owned.dataset}, {owned.records:,} bars of a minute {kept} for the check "
                 f"agrees_with_vendor_bars of {owned.symbol}/l2{span}"
             )
+            if days and not dry_run:
+                console.out.print(f"next: {command('tp', 'l2', 'analyze', owned.symbol, days[0])}")
             continue
+        held = f"{counted(owned.records, 'record')}, {counted(len(days), 'trade date')}"
         console.out.print(
-            f"{task.path.name}: {owned.raw_symbol} of {owned.dataset}, {owned.records:,} records, {len(days)} trade dates "
+            f"{task.path.name}: {owned.raw_symbol} of {owned.dataset}, {held} "
             f"{'would be ' if dry_run else ''}imported as {owned.symbol}/l2{span}"
         )
         for day, why in owned.left_out.items():

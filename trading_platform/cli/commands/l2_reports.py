@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...clock import SystemClock
+from ...files import sha256_of
 from ...settings import Home, load_settings
+from ...words import counted
 from .. import console
 from ..folders import registry_of
 from ..options import DryRunOption, JsonOption
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from ...databento.ledger import PaidCall
+    from ...databento.vendor import Vendor
     from ...l2.manifest import ManifestTask
     from ...l2.report import DepthReport
     from ...lake import LocalLake
@@ -31,8 +34,8 @@ ones are appended in the order of day and symbol. Nothing is asked or paid.
 Example: tp l2 manifest --out exports
 """
 _ANALYZE_HELP = """
-Report on a stored day: spread, mid, microprice, imbalance, order flow imbalance, volume profile, trades, busiest minutes. --plot writes
-pictures. Nothing is asked or paid.
+Report on a stored day: spread, mid, microprice, imbalance, order flow imbalance, volume profile, trades, busiest minutes, and whether it
+agrees with the ticks of the day and with imported bars of the vendor. --plot writes pictures. Nothing is asked or paid.
 
 Example: tp l2 analyze ES 2025-09-03 --plot --out pictures
 """
@@ -80,7 +83,7 @@ def manifest(
         console.label_synthetic()
     if dry_run:
         console.out.print("dry run: nothing was written")
-    console.out.print(f"{export.manifest}: {export.old_lines} lines kept, {len(export.new_lines)} new")
+    console.out.print(f"{export.manifest}: {counted(export.old_lines, 'line')} kept, {len(export.new_lines)} new")
     counts = " ".join(f"{word}={number}" for word, number in export.content["counts"].items())
     console.out.print(f"MANIFEST {counts} total={export.content['total_tasks']}")
 
@@ -153,7 +156,6 @@ def _paid_calls(home: Home) -> dict[tuple[str, str, bool], PaidCall]:
 def _task(
     lake: LocalLake, symbol: str, day: str, event: _Event | None, calls: Mapping[tuple[str, str, bool], PaidCall]
 ) -> ManifestTask:
-    from ...databento.raw_cache import sha256_of
     from ...l2.manifest import ManifestTask
     from ...lake.building import Outcome
     from ...lake.contracts import L2
@@ -218,16 +220,47 @@ def analyze(
     lake = LocalLake(home.lake_dir)
     from ...sessions import calendar_for
 
-    calendar = calendar_for(vendor_of(home, SystemClock()).market(symbol).calendar)
+    vendor = vendor_of(home, SystemClock())
+    symbol = vendor.canonical(symbol)
+    calendar = calendar_for(vendor.market(symbol).calendar)
     depth = analyze_day(lake, symbol, calendar.session(day.date()))
+    agreement = _agreement(home, lake, vendor, symbol, day.date(), synthetic=depth.report.synthetic)
     pictures = [] if not plot else picture_paths(depth, out) if dry_run else draw(depth, out)
     if json_output:
         shown = {"pictures": [str(path) for path in pictures]} if plot else {}
-        console.print_json({"dry_run": dry_run, **depth.report.as_dict(), **shown})
+        console.print_json({"dry_run": dry_run, **depth.report.as_dict(), "agreement": agreement, **shown})
         return
     _show(depth.report)
+    rows = [
+        (one["check"], "not compared" if one["agrees"] is None else one["agrees"], one["found"]) for one in agreement
+    ]
+    console.print_table(("compared with another source", "agrees", "found"), rows)
     for path in pictures:
         console.out.print(f"{path}{' (dry run, not written)' if dry_run else ''}")
+
+
+def _agreement(
+    home: Home, lake: LocalLake, vendor: Vendor, symbol: str, day: date, *, synthetic: bool
+) -> list[dict[str, Any]]:
+    """Compare a day with the ticks of the user and with the vendor's bars; ``agrees`` is None where there is nothing to compare."""
+    from ...databento.account import raw_root
+    from ...databento.raw_cache import RawCache
+    from ...l2.agreement import compare_with_ticks, compare_with_vendor_bars
+
+    # Files of the kind that the day itself is of: synthetic bars say nothing about real rows.
+    results = [compare_with_vendor_bars(lake, RawCache(raw_root(home, synthetic=synthetic)), symbol, day)]
+    instrument = vendor.registry.instruments.get(symbol)
+    if instrument is not None and instrument.is_future:
+        results.append(compare_with_ticks(lake, symbol, day, tick_size=instrument.tick_size))
+    return [
+        {
+            "check": one.name,
+            "agrees": one.passed if one.values or not one.passed else None,
+            "found": one.description,
+            "values": dict(one.values),
+        }
+        for one in results
+    ]
 
 
 def _show(report: DepthReport) -> None:
@@ -265,7 +298,7 @@ def _show(report: DepthReport) -> None:
     rows: list[tuple[Any, ...]] = []
     for name in names:
         one = getattr(report, name)
-        values = (one.mean, one.median, one.low, one.high, one.last)
+        values = (one.mean, one.median, one.p05, one.p95, one.last)
         rows.append((name, one.seconds, *(_rounded(value) for value in values)))
     console.print_table(
         ("inside trading hours", "seconds", "mean", "median", "5 %", "95 %", "last"), rows, title="by second"

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +20,8 @@ from ..platform import locate_home
 
 if TYPE_CHECKING:
     import duckdb
+
+    from ...settings import Home
 
 _HELP = """
 Run one SQL statement over the lake and print the rows. Each dataset is a view with the columns symbol and trade_date added.
@@ -73,10 +75,11 @@ def sql(
     with connect(home.lake_dir) as connection:
         confine(connection, home.lake_dir)
         result = run_query(connection, statement, limit)
-    if home.is_demo and not json_output:
+    synthetic = home.is_demo or shows_synthetic(home, statement)
+    if synthetic and not json_output:
         console.label_synthetic()
     if json_output:
-        console.print_json({"synthetic": home.is_demo, **as_json(result)})
+        console.print_json({"synthetic": synthetic, **as_json(result)})
     elif csv_output:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow([name for name, _ in result.columns])
@@ -85,6 +88,31 @@ def sql(
         print_result(result)
     if result.is_cut:
         console.err.print(f"only the first {limit} rows are shown; --limit 0 shows all")
+
+
+def shows_synthetic(home: Home, statement: str) -> bool:
+    """Tell whether a dataset that a statement names holds a generated partition.
+
+    The board's summaries of footers are used where they are still true, so that a lake of years is looked at in no time.
+    """
+    from ...coverage.files import SeriesFiles
+    from ...coverage.listing import stored_files
+    from ...coverage.series import Series
+    from ...lake.contracts import CONTRACTS
+
+    words = {word.lower() for word in re.findall(r"\w+", statement)}
+    for contract in CONTRACTS.values():
+        if contract.name.lower() not in words:
+            continue
+        for folder in sorted((home.lake_dir / contract.folder).glob("symbol=*")):
+            # What a series is made from does not matter for this; a source is read for its contract too, which takes time.
+            series = Series(folder.name.removeprefix("symbol="), contract.name, contract.folder, "", "", 0, ("other",))
+            files = SeriesFiles(home.lake_dir, series, home.coverage_cache_dir)
+            listed = stored_files(files.folder, date.min.toordinal(), date.max.toordinal())
+            stored = files.look(date.min, date.max, listed, lambda _: None)
+            if bool(stored.table["synthetic"].any()):
+                return True
+    return False
 
 
 def confine(connection: duckdb.DuckDBPyConnection, lake_root: Path) -> None:

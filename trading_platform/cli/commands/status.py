@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...clock import SystemClock
+from ...errors import command
+from ...words import are, counted
 from .. import console
 from ..options import FirstOption, JsonOption, LastOption, day_of, ordered_range
 from ..platform import load_definitions, locate_home, open_instance, open_platform, put_repository_on_path
 
 if TYPE_CHECKING:
     from ...coverage.board import Board, Group
+    from ...coverage.files import Hidden
     from ...coverage.series import Series
     from ...settings import Home
 
@@ -63,23 +67,27 @@ def status(
 ) -> None:
     """Show the coverage board."""
     home = locate_home()
-    board = board_of(home, keys or [], day_of(first), day_of(last), verify=verify)
+    board, hidden = board_of(home, keys or [], day_of(first), day_of(last), verify=verify)
     if html is not None:
         from ...coverage.html import write_page
 
         write_page(board, html)
     if json_output:
-        console.print_json(as_json(board))
+        console.print_json(as_json(board, hidden))
     else:
         print_board(board)
+        for line in hints(hidden, keys or []):
+            console.out.print(line)
         if html is not None:
             console.out.print(f"written: {html}")
     if strict and board.needs_work():
         raise typer.Exit(console.EXIT_FAILED)
 
 
-def board_of(home: Home, wanted: Sequence[str], first: date | None, last: date | None, *, verify: bool) -> Board:
-    """Make the board.
+def board_of(
+    home: Home, wanted: Sequence[str], first: date | None, last: date | None, *, verify: bool
+) -> tuple[Board, Hidden]:
+    """Make the board, and tell which stored days lie outside it; those that were left out on purpose are not told.
 
     Raises:
         ConfigurationError: E161 a name matches nothing; E162, E174, E175 the range runs backwards, begins before the first partition or
@@ -91,17 +99,21 @@ def board_of(home: Home, wanted: Sequence[str], first: date | None, last: date |
     from jobs.ranges import refuse_impossible_range
 
     from ...coverage.assemble import Surroundings, latest_due, make_board
+    from ...coverage.files import Hidden, hidden_days
     from ...sessions import first_of_last
 
     rows = rows_of(home, lambda: load_definitions(home))
     chosen = _choose(rows.series, wanted)
     now = SystemClock().now()
-    from_first = first is not None
+    from_first, to_last = first is not None, last is not None
     last = latest_due(chosen, home.lake_dir, now, is_demo=home.is_demo) if last is None else last
     first = first_of_last(last, _WEEKDAYS) if first is None else first
     first = first if from_first else max(first, rows.first_trade_date)
     first, last = ordered_range(first, last, "tp", "status", *wanted)
     refuse_impossible_range(first, last, rows.first_trade_date, "tp", "status", *wanted)
+    found = hidden_days(home.lake_dir, chosen, first, last)
+    older = Hidden() if from_first else Hidden(older=found.older, first=found.first)
+    hidden = older if to_last else replace(older, newer=found.newer, last=found.last)
     with history_of(home, lambda: open_instance(home)) as history:
         around = Surroundings(
             home.lake_dir, home.coverage_cache_dir, history, now, rows.calendars, _Notice(), rows.fronts
@@ -116,11 +128,26 @@ def board_of(home: Home, wanted: Sequence[str], first: date | None, last: date |
 
             with Workbench.of(platform.defs) as workbench:
                 verify_sources(board, workbench, platform.instance)
-    return board
+    return board, hidden
 
 
-def as_json(board: Board) -> dict[str, Any]:
-    """Return counts per row and every day that is not settled, with reason and next command."""
+def hints(hidden: Hidden, wanted: Sequence[str]) -> list[str]:
+    """Return how to see the stored days that the board does not show, one line each."""
+    lines = []
+    for number, kind, day, bound, option in (
+        (hidden.older, "older", hidden.first, "first", "--from"),
+        (hidden.newer, "newer", hidden.last, "last", "--to"),
+    ):
+        if day is not None:
+            following = command("tp", "status", *wanted, option, day)
+            lines.append(
+                f"{counted(number, f'{kind} stored day')} {are(number)} not shown ({bound} {day}): {following}"
+            )
+    return lines
+
+
+def as_json(board: Board, hidden: Hidden) -> dict[str, Any]:
+    """Return counts per row and every day that is not settled, with reason and next command, and how many stored days are not shown."""
     rows = []
     for row, series in enumerate(board.series):
         rows.append(
@@ -143,6 +170,10 @@ def as_json(board: Board) -> dict[str, Any]:
         "as_of": board.made_at.isoformat(),
         "synthetic": board.is_synthetic,
         "days_to_repair": board.needs_work(),
+        "older_days": hidden.older,
+        "first_older_day": None if hidden.first is None else hidden.first.isoformat(),
+        "newer_days": hidden.newer,
+        "last_newer_day": None if hidden.last is None else hidden.last.isoformat(),
         "rows": rows,
     }
 

@@ -11,7 +11,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from .verdict import Situation, Status, Verdict, ok
 # Together with everything else a doctor visit must stay below three seconds, also on a lake of hundreds of thousands of files.
 _CHECK_LIMIT_S = 0.6
 _SWEEP_LIMIT_S = 0.5
+# Only where something looks wrong: longer than a transaction of a backfill takes.
+_BETWEEN_LOOKS_S = 2.0
 _OPCODES_BETWEEN_LOOKS = 10_000
 # Dagster's names of the states that a run does not leave.
 _FINISHED = ("SUCCESS", "FAILURE", "CANCELED")
@@ -39,8 +41,22 @@ def dagster_settings(situation: Situation) -> Verdict:
     return ok("dagster.yaml of the home is that of this checkout")
 
 
-def run_history(situation: Situation) -> Verdict:
-    """Let SQLite check its files, each for a limited time."""
+def run_history(
+    situation: Situation,
+    *,
+    pause: Callable[[float], None] = time.sleep,
+    in_use: Callable[[Home], bool] | None = None,
+) -> Verdict:
+    """Let SQLite check its files, each for a limited time.
+
+    A database that somebody writes to can look damaged for a moment, and the remedy would throw the history away: so only two looks that
+    find the same, apart in time, while nobody has it open, are a failure.
+
+    Args:
+        situation: with a home.
+        pause: waits so many seconds between the looks.
+        in_use: tells whether another process works with the history; default: :func:`is_in_use`.
+    """
     databases = [path for path in _databases(situation.known_home) if path.is_file()]
     if not databases:
         return Verdict(Status.SKIP, "nothing has run in this home yet")
@@ -50,6 +66,11 @@ def run_history(situation: Situation) -> Verdict:
         if problem is None:
             unfinished.append(path.name)
         elif problem != "ok":
+            pause(_BETWEEN_LOOKS_S)
+            again = _complaint(path, _CHECK_LIMIT_S / len(databases))
+            if again != problem or (in_use or is_in_use)(situation.known_home):
+                what = f"{path} is in use, and could not be read as a whole ({problem.splitlines()[0]}); look again when nothing runs"
+                return Verdict(Status.WARN, what, "tp doctor")
             what = f"{path} is damaged: {problem.splitlines()[0]}; stop tp ui and move the folder away, a backfill compares all anew"
             aside = path.parent.with_name(f"{path.parent.name}.damaged")
             return Verdict(Status.FAIL, what, command("mv", path.parent, aside))
@@ -69,6 +90,30 @@ def _complaint(path: Path, limit_s: float) -> str | None:
         if problem in {None, "ok"}:
             break
     return problem
+
+
+def is_in_use(home: Home) -> bool:
+    """Tell whether another process works with the run history: one that holds a claim, serves this home, or has a file of it open."""
+    import psutil
+
+    if any(not _is_left(path) for path in _claims(home)):
+        return True
+    folder = home.dagster_dir.resolve()
+    for process in psutil.process_iter():
+        if process.pid == os.getpid():
+            continue
+        try:
+            # Dagster opens its databases for a moment only, so one that waits for work is told by its environment. A shell may have
+            # the same, and is no reader.
+            if "dagster" in " ".join(process.cmdline()) and process.environ().get("DAGSTER_HOME") == str(
+                home.dagster_dir
+            ):
+                return True
+            if any(Path(file.path).is_relative_to(folder) for file in process.open_files()):
+                return True
+        except (psutil.Error, OSError):  # ended meanwhile, or another person's
+            continue
+    return False
 
 
 def quick_check(path: Path, limit_s: float) -> str | None:
@@ -95,7 +140,7 @@ def dead_runs(situation: Situation) -> Verdict:
     if not _databases(home)[0].is_file():
         return Verdict(Status.SKIP, "nothing has run in this home yet")
     if _complaint(home.runs_db, _CHECK_LIMIT_S / len(_databases(home))) not in {None, "ok"}:
-        return Verdict(Status.SKIP, "the run history is damaged, see above")
+        return Verdict(Status.SKIP, "the run history cannot be read now, see above")
     if not _has_unfinished_runs(_databases(home)[0]):
         return ok("no unfinished run")
     import dagster as dg
