@@ -104,6 +104,13 @@ def test_l1_plan_shows_every_day_and_pays_nothing(home: Path, server: DataBentoS
     assert server.paid_calls == []
 
 
+def test_l1_plan_prices_one_file_once_whatever_names_ask_for_it(home: Path, server: DataBentoStandIn) -> None:
+    once = l2(home, "plan", "--symbols", "ES", "--json").json
+    twice = l2(home, "plan", "--symbols", "ES,ESU5,ES.v.0", "--json").json
+    assert twice["task_count"] == 3 * once["task_count"]
+    assert (twice["to_buy"], twice["usd"], twice["records"]) == (once["to_buy"], once["usd"], once["records"])
+
+
 @pytest.mark.slow
 def test_l2_backfill_pays_each_day_once_and_a_second_one_nothing(home: Path, server: DataBentoStandIn) -> None:
     done = l2(home, "backfill", "--symbols", "ES,SPY", "--max-workers", "3")

@@ -244,8 +244,12 @@ class L2Work:
 
     @property
     def to_buy(self) -> list[L2Task]:
-        """Return the tasks that are paid calls."""
-        return [task for task in self.tasks if task.is_to_buy]
+        """Return the tasks that are paid calls: one of those that ask for the same, such as ``ES`` and ``ES.v.0``."""
+        paid: dict[str, L2Task] = {}
+        for task in self.tasks:
+            if task.is_to_buy and task.view is not None and task.view.target is not None:
+                paid.setdefault(task.view.target.query.fingerprint, task)
+        return list(paid.values())
 
     @property
     def is_out_of_reach(self) -> bool:
