@@ -9,7 +9,6 @@ Both datasets come from ticks, so neither waits for the other; the result is the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -20,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import QualityError
-from ..instants import MICROSECONDS, us_of
+from ..instants import us_of
 from ..lake.building import (
     BuildReport,
     CheckResult,
@@ -34,6 +33,7 @@ from ..lake.building import (
 from ..lake.contracts import BARS_1M, BARS_1S
 from ..lake.footer import damaged
 from ..lake.reader import no_such_days
+from ..lake.upstream import UpstreamDay, plan_from, sources_of
 from .checks import CHECKS, TickTotals, bar_facts, check_facts
 from .kernel import BarWindow, ClockBars, bar_columns, check_step, opening_times
 from .partials import Floats, Ints
@@ -51,16 +51,6 @@ CODE_VERSION: Final = "2"
 STEPS_S: Final = {"1s": 1, "1m": 60}
 _CONTRACTS: Final = {"1s": BARS_1S, "1m": BARS_1M}
 TICKS: Final = "ticks"
-BAR_PREVIEW_BUCKETS: Final = 120
-
-
-@dataclass(frozen=True, slots=True)
-class _Upstream:
-    """The tick partition as the plan saw it."""
-
-    content_hash: str
-    rows: int
-    facts: Mapping[str, Json]
 
 
 class TicksReplacedError(SourceChangedError):
@@ -136,11 +126,7 @@ class BarsBuilder:
         }
         if footer is None:
             return self._plan_without_ticks(common, session)
-        common["synthetic"] = footer.synthetic
-        common["detail"] = _Upstream(footer.content_hash, footer.rows, footer.facts)
-        if footer.outcome.is_without_rows:
-            return DayPlan(**common, decided=footer.outcome, reason=footer.reason)
-        return DayPlan(**common)
+        return plan_from(common, f"{self.symbol}/{TICKS}", footer)
 
     def _plan_without_ticks(self, common: dict[str, Any], session: Session) -> DayPlan:
         """Decide a day whose ticks are not in the lake."""
@@ -161,9 +147,7 @@ class BarsBuilder:
 
     def hash_sources(self, plan: DayPlan, *, verify: bool = False) -> tuple[SourceSlice, ...]:  # noqa: ARG002
         """Return the content hash of the ticks; it lies in their footer, so ``verify`` has nothing to add."""
-        if not isinstance(plan.detail, _Upstream):
-            return ()
-        return (SourceSlice(f"{self.symbol}/{TICKS}", plan.detail.content_hash),)
+        return sources_of(plan)
 
     def build(self, plan: DayPlan, writer: PartitionWriter) -> BuildReport:
         """Stream the ticks through the kernel and hand over the bars.
@@ -172,7 +156,7 @@ class BarsBuilder:
             QualityError: E421, E422, E423, E425 for unusable ticks, E426 if the tick partition was replaced since the plan.
             LakeError: E505 if the tick file is damaged.
         """
-        upstream: _Upstream = plan.detail
+        upstream: UpstreamDay = plan.detail
         day, session = plan.trade_date, plan.session
         window, totals = BarWindow.of_session(session), TickTotals()
         bars = ClockBars(self._step_s, self._instrument.tick_size, window)
@@ -237,13 +221,9 @@ class BarsBuilder:
         except FileNotFoundError as error:
             raise ticks_missing(self.symbol, trade_date) from error
 
-    def _check_unchanged(self, upstream: _Upstream, ticks: TickFile, day: date) -> None:
-        """Refuse a tick file other than the planned one: the fingerprint names the planned content.
-
-        The footer is read after the file was opened, so a replacement at any moment since the plan is seen.
-        """
-        footer = self._lake.footer(TICKS, self.symbol, day)
-        if footer is None or footer.content_hash != upstream.content_hash or ticks.rows != upstream.rows:
+    def _check_unchanged(self, upstream: UpstreamDay, ticks: TickFile, day: date) -> None:
+        """Refuse a tick file other than the planned one."""
+        if not upstream.is_still(self._lake.footer(TICKS, self.symbol, day), ticks.rows):
             raise TicksReplacedError(
                 "E426",
                 f"{self.symbol}/{TICKS} {day} was replaced while its bars were being made",
@@ -296,14 +276,4 @@ def preview_of(columns: Mapping[str, Ints | Floats], session: Session) -> Previe
         return None
     start = us_of(session.opens_at or session.window_start)
     end = us_of(session.closes_at or session.window_end)
-    step = -(-(end - start) // BAR_PREVIEW_BUCKETS)
-    step = max(MICROSECONDS, -(-step // MICROSECONDS) * MICROSECONDS)
-    count = -(-(end - start) // step)
-    bucket = (opens.astype(np.int64) - start) // step
-    inside = (bucket >= 0) & (bucket < count)
-    price = np.full(count, np.nan)
-    # With repeated positions numpy keeps the last value, which is the latest close.
-    price[bucket[inside]] = columns["close"][inside]
-    volume = np.zeros(count, np.int64)
-    np.add.at(volume, bucket[inside], columns["volume"][inside])
-    return Preview(start_us=start, step_us=step, price=price, volume=volume)
+    return Preview.of_rows((start, end), opens.astype(np.int64), columns["close"], columns["volume"])

@@ -7,7 +7,6 @@ Belongs here: the ``DayBuilder`` of the dataset. Does not belong here: the repla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -32,6 +31,7 @@ from ..lake.building import (
 from ..lake.contracts import DEPTH_METRICS
 from ..lake.footer import damaged
 from ..lake.reader import no_such_days
+from ..lake.upstream import UpstreamDay, plan_from, sources_of
 from .checks import CHECKS, EventTotals, check_facts, inside, metric_facts
 from .events_reader import EVENTS, EventFile, open_events
 from .grid import PriceGrid
@@ -46,18 +46,9 @@ if TYPE_CHECKING:
     from ..sessions import Session, TradingCalendar
 
 CODE_VERSION: Final = "1"
-PREVIEW_BUCKETS: Final = 120
 _FACT_COLUMNS: Final = ("ts", "spread", "updates", "snapshot_rows", "batches", "age_ms", "in_session")
 # Counted while the book is replayed; the stored rows do not show them.
 _REPLAY_FACTS: Final = ("snapshots", "segments", "deletes_of_absent", "unfinished_events")
-
-
-@dataclass(frozen=True, slots=True)
-class _Upstream:
-    """The partition of events as the plan saw it."""
-
-    content_hash: str
-    rows: int
 
 
 class EventsReplacedError(SourceChangedError):
@@ -119,11 +110,7 @@ class DepthMetricsBuilder:
         }
         if footer is None:
             return self._plan_without_events(common, session)
-        common["synthetic"] = footer.synthetic
-        common["detail"] = _Upstream(footer.content_hash, footer.rows)
-        if footer.outcome.is_without_rows:
-            return DayPlan(**common, decided=footer.outcome, reason=footer.reason)
-        return DayPlan(**common)
+        return plan_from(common, f"{self.symbol}/{EVENTS}", footer)
 
     def _plan_without_events(self, common: dict[str, Any], session: Session) -> DayPlan:
         """Decide a day whose events are not in the lake."""
@@ -144,9 +131,7 @@ class DepthMetricsBuilder:
 
     def hash_sources(self, plan: DayPlan, *, verify: bool = False) -> tuple[SourceSlice, ...]:  # noqa: ARG002
         """Return the content hash of the events; it lies in their footer, so ``verify`` has nothing to add."""
-        if not isinstance(plan.detail, _Upstream):
-            return ()
-        return (SourceSlice(f"{self.symbol}/{EVENTS}", plan.detail.content_hash),)
+        return sources_of(plan)
 
     def build(self, plan: DayPlan, writer: PartitionWriter) -> BuildReport:
         """Stream the events through the replay and hand over the seconds.
@@ -155,7 +140,7 @@ class DepthMetricsBuilder:
             QualityError: E431, E432, E433, E436 for unusable events, E434 if their partition was replaced since the plan.
             LakeError: E505 if the file of the events is damaged.
         """
-        upstream: _Upstream = plan.detail
+        upstream: UpstreamDay = plan.detail
         day, session = plan.trade_date, plan.session
         grid = PriceGrid(self._instrument.tick_size)
         replay = SecondReplay(grid, (us_of(session.window_start), us_of(session.window_end)))
@@ -222,13 +207,9 @@ class DepthMetricsBuilder:
         except FileNotFoundError as error:
             raise events_missing(self.symbol, trade_date) from error
 
-    def _check_unchanged(self, upstream: _Upstream, events: EventFile, day: date) -> None:
-        """Refuse events other than the planned ones: the fingerprint names the planned content.
-
-        The footer is read after the file was opened, so a replacement at any moment since the plan is seen.
-        """
-        footer = self._lake.footer(EVENTS, self.symbol, day)
-        if footer is None or footer.content_hash != upstream.content_hash or events.rows != upstream.rows:
+    def _check_unchanged(self, upstream: UpstreamDay, events: EventFile, day: date) -> None:
+        """Refuse events other than the planned ones."""
+        if not upstream.is_still(self._lake.footer(EVENTS, self.symbol, day), events.rows):
             raise EventsReplacedError(
                 "E434",
                 f"{self.symbol}/{EVENTS} {day} was replaced while its measures were being made",
@@ -291,18 +272,8 @@ def preview_of(table: pa.Table, session: Session) -> Preview | None:
     columns = {name: table.column(name).to_numpy() for name in ("ts", "mid", "updates")}
     start = us_of(session.opens_at or session.window_start)
     end = us_of(session.closes_at or session.window_end)
-    step = -(-(end - start) // PREVIEW_BUCKETS)
-    step = max(MICROSECONDS, -(-step // MICROSECONDS) * MICROSECONDS)
-    count = -(-(end - start) // step)
-    bucket = (columns["ts"].astype("datetime64[us]").astype(np.int64) - start) // step
-    within = (bucket >= 0) & (bucket < count)
-    priced = within & ~np.isnan(columns["mid"])
-    price = np.full(count, np.nan)
-    # With repeated positions numpy keeps the last value, which is the latest mid.
-    price[bucket[priced]] = columns["mid"][priced]
-    volume = np.zeros(count, np.int64)
-    np.add.at(volume, bucket[within], columns["updates"][within])
-    return Preview(start_us=start, step_us=step, price=price, volume=volume)
+    at_us = columns["ts"].astype("datetime64[us]").astype(np.int64)
+    return Preview.of_rows((start, end), at_us, columns["mid"], columns["updates"])
 
 
 def _read_table(path: Path) -> pa.Table:

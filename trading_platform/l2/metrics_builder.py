@@ -7,12 +7,10 @@ Belongs here: the ``DayBuilder`` of the dataset. Does not belong here: formulas 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,6 +30,7 @@ from ..lake.building import (
 from ..lake.contracts import L2, L2_METRICS
 from ..lake.footer import damaged
 from ..lake.reader import no_such_days
+from ..lake.upstream import UpstreamDay, plan_from, sources_of
 from ..sessions import trading_spans
 from .checks import CHECKS, check_facts, metric_facts
 from .measures import COLUMNS, L2Measures
@@ -45,19 +44,9 @@ if TYPE_CHECKING:
     from ..sessions import Session, TradingCalendar
 
 CODE_VERSION: Final = "2"
-PREVIEW_BUCKETS: Final = 120
 _SECOND_US: Final = 1_000_000
 _FACT_COLUMNS: Final = ("ts", "mid", "spread", "volume", "buy_volume", "sell_volume", "trades", "updates", "in_session")
 _PROFILE_FACTS: Final = ("point_of_control", "value_area_low", "value_area_high")
-
-
-@dataclass(frozen=True, slots=True)
-class _Upstream:
-    """The partition of ``l2`` as the plan saw it."""
-
-    content_hash: str
-    rows: int
-    facts: Mapping[str, Json]
 
 
 class RowsReplacedError(SourceChangedError):
@@ -115,21 +104,12 @@ class L2MetricsBuilder:
         footer = self._lake.footer(L2.name, self.symbol, trade_date)
         if footer is None:
             return self._plan_without_rows(session)
-        common: dict[str, Any] = {
-            "trade_date": trade_date,
-            "session": session,
-            "synthetic": footer.synthetic,
-            "detail": _Upstream(footer.content_hash, footer.rows, footer.facts),
-        }
-        if footer.outcome in (Outcome.CLOSED, Outcome.EMPTY):
-            return DayPlan(**common, decided=footer.outcome, reason=footer.reason)
-        return DayPlan(**common)
+        common = {"trade_date": trade_date, "session": session}
+        return plan_from(common, f"{self.symbol}/{L2.name}", footer)
 
     def hash_sources(self, plan: DayPlan, *, verify: bool = False) -> tuple[SourceSlice, ...]:  # noqa: ARG002
         """Return the content hash of the rows; it lies in their footer, so ``verify`` has nothing to add."""
-        if not isinstance(plan.detail, _Upstream):
-            return ()
-        return (SourceSlice(f"{self.symbol}/{L2.name}", plan.detail.content_hash),)
+        return sources_of(plan)
 
     def build(self, plan: DayPlan, writer: PartitionWriter) -> BuildReport:
         """Stream the rows through the measures and hand over the seconds.
@@ -138,7 +118,7 @@ class L2MetricsBuilder:
             QualityError: E450, E451 for unusable rows, E460 if they are gone, E461 if their partition was replaced since the plan.
             LakeError: E505 if their file is damaged.
         """
-        upstream: _Upstream = plan.detail
+        upstream: UpstreamDay = plan.detail
         day, session = plan.trade_date, plan.session
         measures, trades = L2Measures(windows_of(upstream.facts)), []
         for rows in self._rows(upstream, day):
@@ -194,18 +174,12 @@ class L2MetricsBuilder:
         missing = rows_missing(self.symbol, day)
         return DayPlan(day, session, Outcome.MISSING, missing.what, missing, complete=False)
 
-    def _rows(self, upstream: _Upstream, day: date) -> Iterator[pl.DataFrame]:
+    def _rows(self, upstream: UpstreamDay, day: date) -> Iterator[pl.DataFrame]:
         """Yield the rows, row group by row group, of exactly the partition that was planned."""
         path = self._lake.path(L2.name, self.symbol, day)
         try:
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                # Read after the file was opened, so a replacement at any moment since the plan is seen.
-                footer = self._lake.footer(L2.name, self.symbol, day)
-                if (
-                    footer is None
-                    or footer.content_hash != upstream.content_hash
-                    or file.metadata.num_rows != upstream.rows
-                ):
+                if not upstream.is_still(self._lake.footer(L2.name, self.symbol, day), file.metadata.num_rows):
                     raise self._replaced(day)
                 for number in range(file.num_row_groups):
                     yield pl.from_arrow(file.read_row_group(number, columns=COLUMNS, use_threads=False))  # type: ignore[misc]  # a table gives a frame
@@ -241,19 +215,7 @@ def preview_of(frame: pl.DataFrame, session: Session) -> Preview | None:
     start, end = _us(session.opens_at or session.window_start), _us(session.closes_at or session.window_end)
     if at[-1] < start or at[0] >= end:
         start, end = int(at[0]), int(at[-1]) + _SECOND_US
-    step = -(-(end - start) // PREVIEW_BUCKETS)
-    step = max(_SECOND_US, -(-step // _SECOND_US) * _SECOND_US)
-    count = -(-(end - start) // step)
-    bucket = (at - start) // step
-    within = (bucket >= 0) & (bucket < count)
-    mid = frame["mid"].to_numpy()
-    priced = within & ~np.isnan(mid)
-    price = np.full(count, np.nan)
-    # With repeated positions numpy keeps the last value, which is the latest mid.
-    price[bucket[priced]] = mid[priced]
-    volume = np.zeros(count, np.int64)
-    np.add.at(volume, bucket[within], frame["volume"].to_numpy()[within])
-    return Preview(start_us=start, step_us=step, price=price, volume=volume)
+    return Preview.of_rows((start, end), at, frame["mid"].to_numpy(), frame["volume"].to_numpy())
 
 
 def _profile_facts(parts: list[pl.DataFrame]) -> dict[str, Json]:

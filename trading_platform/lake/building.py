@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ..errors import SourceError
+from ..instants import MICROSECONDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .contract import DatasetContract
     from .footer import Footer
     from .writer import PartitionWriter
+
+_PREVIEW_BUCKETS = 120
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -165,6 +168,38 @@ class Preview:
         """Return the points for the footer; a bucket without trades has price null."""
         price = [None if value != value else value for value in self.price.tolist()]  # noqa: PLR0124 - NaN differs from itself
         return {"start_us": self.start_us, "step_us": self.step_us, "price": price, "volume": self.volume.tolist()}
+
+    @classmethod
+    def of_rows(
+        cls,
+        span_us: tuple[int, int],
+        at_us: np.ndarray[Any, np.dtype[np.int64]],
+        price: np.ndarray[Any, Any],
+        volume: np.ndarray[Any, Any],
+    ) -> Preview:
+        """Put rows into 120 buckets of whole seconds: the last known price and the sum of the volume of each.
+
+        Args:
+            span_us: what the picture spans, half-open, epoch microseconds UTC; rows outside are left out.
+            at_us: time of each row, ascending.
+            price: float64 of each row, NaN where unknown.
+            volume: int64 of each row.
+        """
+        import numpy as np
+
+        start, end = span_us
+        step = -(-(end - start) // _PREVIEW_BUCKETS)
+        step = max(MICROSECONDS, -(-step // MICROSECONDS) * MICROSECONDS)
+        count = -(-(end - start) // step)
+        bucket = (at_us - start) // step
+        within = (bucket >= 0) & (bucket < count)
+        priced = within & ~np.isnan(price)
+        prices = np.full(count, np.nan)
+        # With repeated positions numpy keeps the last value, which is the latest price.
+        prices[bucket[priced]] = price[priced]
+        volumes = np.zeros(count, np.int64)
+        np.add.at(volumes, bucket[within], volume[within])
+        return cls(start, step, prices, volumes)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Preview:
