@@ -32,6 +32,7 @@ from ..l2_choice import (
     tell,
 )
 from ..l2_options import ForceOption, MaxUsdOption, WorkersOption, options_given
+from ..l2_plan import show_plan, vendor_of
 from ..l2_run import Done, done_tasks, run_tasks
 from ..options import DryRunOption, FirstOption, JsonOption, LastOption
 from ..platform import locate_home
@@ -85,7 +86,6 @@ def backfill(
     """Buy and make days of level 2."""
     from ...lake import LocalLake
     from ..l2_tasks import gather, open_if_needed
-    from .l2 import show_plan, vendor_of
 
     started = time.perf_counter()
     home, clock = locate_home(), SystemClock()

@@ -15,6 +15,7 @@ from ...settings import Home, load_settings
 from ...words import counted
 from .. import console
 from ..folders import registry_of
+from ..l2_plan import vendor_of
 from ..options import DryRunOption, JsonOption
 from ..platform import locate_home, open_instance
 
@@ -214,7 +215,6 @@ def analyze(
     from ...l2.pictures import draw, picture_paths
     from ...l2.report import analyze_day
     from ...lake import LocalLake
-    from .l2 import vendor_of
 
     home = locate_home()
     lake = LocalLake(home.lake_dir)
