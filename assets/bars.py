@@ -1,4 +1,4 @@
-"""Stage bars: trade bars from ticks."""
+"""Stage bars: trade bars from ticks, and the dense grid of bars with gamma exposure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import dagster as dg
 
 from trading_platform.bars import BarsBuilder
-from trading_platform.instruments import Instrument
-from trading_platform.lake.contracts import BARS_1M, BARS_1S
+from trading_platform.enrichment import EnrichedBarsBuilder
+from trading_platform.instruments import Instrument, Registry
+from trading_platform.lake.contracts import BARS_1M, BARS_1S, ENRICHED_BARS
 
 from . import keys
 from .dated import dated_asset
+from .gex import has_chains, underlying_with_gamma
 from .metadata import DescribeColumns
 
 
@@ -31,3 +33,32 @@ def bar_assets(instrument: Instrument, describe: DescribeColumns) -> Iterator[dg
                 "from trades only; buy, sell and unknown volume add up to volume."
             ),
         )
+
+
+def enriched_asset(
+    instrument: Instrument, registry: Registry, describe: DescribeColumns
+) -> Iterator[dg.AssetsDefinition]:
+    """Define ``<FUT>/enriched_bars`` of a future that has an underlying."""
+    underlying = underlying_with_gamma(instrument, registry)
+    if underlying is None:
+        return
+    upstream = [
+        keys.asset_key(instrument.symbol, keys.BARS_1S),
+        keys.asset_key(underlying.symbol, keys.GEX_SNAPSHOTS),
+    ]
+    if has_chains(underlying):
+        upstream.append(keys.asset_key(underlying.symbol, keys.GEX_LEVELS))
+    yield dated_asset(
+        instrument,
+        ENRICHED_BARS,
+        describe=describe,
+        stage="bars",
+        kinds={"parquet", "polars"},
+        code_version=EnrichedBarsBuilder.CODE_VERSION,
+        upstream=upstream,
+        description=(
+            f"Every second of the trading hours of {instrument.symbol} with its bar and the gamma snapshot of {underlying.symbol} that was "
+            "known when it began: age, source time and basis beside it. Seconds without trades and gaps of the feed are told apart; a day "
+            "of the feed that is not there gives nulls, and the day turns stale when it arrives."
+        ),
+    )

@@ -15,24 +15,29 @@ from typing import Any, Protocol, Self
 import dagster as dg
 
 from trading_platform.bars import BarsBuilder
+from trading_platform.chains import ChainArchive, ChainBuilder, ChainCboeBuilder
 from trading_platform.clock import Clock
 from trading_platform.databento.l2_builder import L2Builder
 from trading_platform.databento.targets import SHARES_CALENDAR
 from trading_platform.databento.vendor import Vendor
 from trading_platform.depth import DepthMetricsBuilder
+from trading_platform.enrichment import AttachPolicy, EnrichedBarsBuilder, GexAlignmentBuilder, underlying_of
+from trading_platform.gex.builder import GexLevelsBuilder, GexProfileBuilder
+from trading_platform.gexfeed import FeedArchive, GexSnapshotsBuilder, GexStrikesBuilder
 from trading_platform.instruments import Instrument, Registry, RollTable
 from trading_platform.l2.metrics_builder import L2MetricsBuilder
 from trading_platform.l2.watchlist_days import WatchlistDays
 from trading_platform.lake import DayResult, LocalLake, build_day
 from trading_platform.lake.building import DayBuilder, PreparedBuilder
 from trading_platform.lake.stat_cache import StatCache
+from trading_platform.regimes import GexRegimesBuilder, RegimeParameters, upstream_of
 from trading_platform.sessions import calendar_for, opened
 from trading_platform.sierra import SierraArchive, TicksBuilder
 from trading_platform.sierra.depth import DepthArchive, DepthEventsBuilder
 
 from . import keys
 
-RESOURCE_KEYS = frozenset({"lake", "sierra", "databento", "reference_data", "clock"})
+RESOURCE_KEYS = frozenset({"lake", "sierra", "databento", "gamma", "reference_data", "clock"})
 
 
 class _HasResources(Protocol):
@@ -73,6 +78,10 @@ class Workbench:
         stat_cache: hashes of unchanged source ranges.
         clock: time of day.
         vendor: DataBento, for this run; nothing is asked before a day needs it.
+        feed_archive: history files of the gamma feed.
+        chain_archive: saved option chains.
+        attach_policy: which gamma snapshots a row may show, and for how long.
+        regime_parameters: parameters of the regimes of a symbol.
     """
 
     lake: LocalLake
@@ -83,6 +92,10 @@ class Workbench:
     stat_cache: StatCache
     clock: Clock
     vendor: Vendor
+    feed_archive: FeedArchive
+    chain_archive: ChainArchive
+    attach_policy: AttachPolicy
+    regime_parameters: Callable[[str], RegimeParameters]
 
     def opened(self, symbol: str) -> date:
         """Return the latest trade date that has opened for the first part of an asset key; for a list, that of shares."""
@@ -105,6 +118,10 @@ class Workbench:
             stat_cache=resources["sierra"].stat_cache(),
             clock=clock,
             vendor=resources["databento"].vendor(registry, rolls, clock),
+            feed_archive=resources["gamma"].feed_archive(),
+            chain_archive=resources["gamma"].chain_archive(clock),
+            attach_policy=resources["gamma"].policy(),
+            regime_parameters=resources["gamma"].regime_parameters,
         )
 
     @classmethod
@@ -179,6 +196,68 @@ def _l2_metrics(instrument: Instrument, bench: Workbench) -> DayBuilder:
     return L2MetricsBuilder(instrument.symbol, bench.lake, calendar_for(instrument.calendar), bench.clock)
 
 
+def _feed(kind: type[GexSnapshotsBuilder | GexStrikesBuilder]) -> Callable[[Instrument, Workbench], DayBuilder]:
+    def make(instrument: Instrument, bench: Workbench) -> DayBuilder:
+        return kind(
+            instrument=instrument,
+            lake=bench.lake,
+            archive=bench.feed_archive,
+            calendar=calendar_for(instrument.calendar),
+            clock=bench.clock,
+            stat_cache=bench.stat_cache,
+        )
+
+    return make
+
+
+def _chain_cboe(instrument: Instrument, bench: Workbench) -> DayBuilder:
+    return ChainCboeBuilder(
+        symbol=instrument.symbol,
+        lake=bench.lake,
+        archive=bench.chain_archive,
+        calendar=calendar_for(instrument.calendar),
+        clock=bench.clock,
+        stat_cache=bench.stat_cache,
+    )
+
+
+def _from_chains(
+    kind: type[ChainBuilder | GexLevelsBuilder | GexProfileBuilder],
+) -> Callable[[Instrument, Workbench], DayBuilder]:
+    def make(instrument: Instrument, bench: Workbench) -> DayBuilder:
+        return kind(instrument.symbol, bench.lake, calendar_for(instrument.calendar), bench.clock)
+
+    return make
+
+
+def _enriched(
+    kind: type[GexAlignmentBuilder | EnrichedBarsBuilder],
+) -> Callable[[Instrument, Workbench], DayBuilder]:
+    def make(instrument: Instrument, bench: Workbench) -> DayBuilder:
+        return kind(
+            instrument=instrument,
+            lake=bench.lake,
+            calendar=calendar_for(instrument.calendar),
+            clock=bench.clock,
+            underlying=underlying_of(instrument, bench.registry),
+            policy=bench.attach_policy,
+        )
+
+    return make
+
+
+def _regimes(instrument: Instrument, bench: Workbench) -> DayBuilder:
+    return GexRegimesBuilder(
+        instrument=instrument,
+        lake=bench.lake,
+        calendar=calendar_for(instrument.calendar),
+        clock=bench.clock,
+        parameters=bench.regime_parameters(instrument.symbol),
+        upstream=upstream_of(instrument),
+        category=bench.attach_policy.category,
+    )
+
+
 _BUILDERS: Mapping[str, Callable[[Instrument, Workbench], DayBuilder]] = {
     keys.TICKS: _ticks,
     keys.BARS_1S: _bars("1s"),
@@ -187,6 +266,15 @@ _BUILDERS: Mapping[str, Callable[[Instrument, Workbench], DayBuilder]] = {
     keys.DEPTH_METRICS: _depth_metrics,
     keys.L2: _l2,
     keys.L2_METRICS: _l2_metrics,
+    keys.GEX_SNAPSHOTS: _feed(GexSnapshotsBuilder),
+    keys.GEX_STRIKES: _feed(GexStrikesBuilder),
+    keys.CHAIN_CBOE: _chain_cboe,
+    keys.CHAIN: _from_chains(ChainBuilder),
+    keys.GEX_LEVELS: _from_chains(GexLevelsBuilder),
+    keys.GEX_PROFILE: _from_chains(GexProfileBuilder),
+    keys.GEX_REGIMES: _regimes,
+    keys.GEX_ALIGNMENT: _enriched(GexAlignmentBuilder),
+    keys.ENRICHED_BARS: _enriched(EnrichedBarsBuilder),
 }
 
 

@@ -106,11 +106,12 @@ def series_of(specs: Iterable[dg.AssetSpec], registry: Registry) -> list[Series]
     # A day of the watchlist is many files, so it is no row.
     dated = [spec for spec in specs if spec.partitions_def == TRADE_DATES and spec.key != keys.WATCHLIST]
     names = {spec.key.to_user_string() for spec in dated}
+    saved = _saved_now_and_then(dated)
     rows = []
     for spec in dated:
         symbol, dataset = spec.key.path
         contract = CONTRACTS[dataset]
-        upstream = (dep.asset_key.to_user_string() for dep in spec.deps)
+        upstream = [dep.asset_key for dep in spec.deps]
         rows.append(
             Series(
                 symbol=symbol,
@@ -119,13 +120,27 @@ def series_of(specs: Iterable[dg.AssetSpec], registry: Registry) -> list[Series]
                 calendar=registry.get(symbol).calendar,
                 code_version=spec.code_version or "",
                 contract_version=contract.version,
-                upstream=tuple(sorted(name for name in upstream if name in names)),
+                upstream=tuple(sorted(key.to_user_string() for key in upstream if key.to_user_string() in names)),
+                optional=tuple(sorted(key.to_user_string() for key in upstream if keys.is_optional(key, spec.key))),
                 rejects="" if contract.rejects is None else contract.rejects.name,
-                on_demand=dataset in keys.PAID,
+                on_demand=dataset in keys.PAID or spec.key in saved,
             )
         )
-    symbols, datasets = [instrument.symbol for instrument in registry.active], list(CONTRACTS)
+    symbols, datasets = [instrument.symbol for instrument in registry.with_assets], list(CONTRACTS)
     return sorted(rows, key=lambda row: (symbols.index(row.symbol), datasets.index(row.dataset)))
+
+
+def _saved_now_and_then(specs: Sequence[dg.AssetSpec]) -> set[dg.AssetKey]:
+    """Return the assets whose sources exist on some days only, with all that needs them."""
+    found = {spec.key for spec in specs if spec.key.path[-1] in keys.SAVED_NOW_AND_THEN}
+    while more := {
+        spec.key
+        for spec in specs
+        if spec.key not in found
+        and any(dep.asset_key in found and not keys.is_optional(dep.asset_key, spec.key) for dep in spec.deps)
+    }:
+        found |= more
+    return found
 
 
 def board_metadata(board: Board, html: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from trading_platform.lake.building import CheckResult
 from trading_platform.lake.contract import DatasetContract
 from trading_platform.settings import SYNTHETIC_LABEL
 
-from .pictures import price_and_volume
+from .pictures import pictures_of
 
 # Shown as entries of their own, which the UI plots over partitions; the others stand in one JSON entry. Every entry costs
 # time whenever an event is written or read.
@@ -43,10 +43,7 @@ ERROR_CODE = "error_code"
 def event_metadata(result: DayResult, *, symbol: str, dataset: str) -> dict[str, Any]:
     """Describe a materialized day."""
     metadata: dict[str, Any] = {}
-    if result.preview is not None:
-        title = f"{symbol} {dataset} {result.trade_date.isoformat()}"
-        picture = price_and_volume(result.preview, alt=title, synthetic=result.synthetic)
-        metadata["price_and_volume"] = dg.MetadataValue.md(picture)
+    metadata |= pictures_of(result, title=f"{symbol} {dataset} {result.trade_date.isoformat()}")
     if result.synthetic:
         metadata["synthetic"] = SYNTHETIC_LABEL
     metadata[OUTCOME] = result.outcome.value

@@ -1,20 +1,26 @@
 """Small pictures for partition pages.
 
-Belongs here: pure functions from a preview to Markdown that the web UI shows inline. The UI hides Markdown of 1,000 characters and more
-behind a link, so a picture is one SVG with relative integer coordinates, percent-encoded by hand instead of base64. Does not belong here:
-large charts, which are written to files.
+Belongs here: which pictures a day has, and pure functions from a preview to Markdown that the web UI shows inline. The UI hides Markdown
+of 1,000 characters and more behind a link, so a picture is one SVG with relative integer coordinates, percent-encoded by hand instead of
+base64. Does not belong here: pictures of gamma, which lie beside what they show; large charts, which are written to files.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 from urllib.parse import quote
 
+import dagster as dg
 import numpy as np
 
+from trading_platform.enrichment import levels_over_price
+from trading_platform.gex.pictures import profile_picture
+from trading_platform.lake import DayResult
 from trading_platform.lake.building import Preview
+from trading_platform.regimes import regime_ribbon
 
 MARKDOWN_LIMIT = 1_000
 _POINTS = 52
@@ -23,6 +29,25 @@ _WIDTH = _POINTS * _STEP
 _PRICE_TOP, _PRICE_HEIGHT = 18, 99
 _BASE, _VOLUME_HEIGHT = 160, 34
 _SAFE_CHARACTERS = "/:=',.-"
+
+
+def pictures_of(result: DayResult, *, title: str) -> dict[str, dg.MetadataValue[Any]]:
+    """Return the pictures of a day by the name of their entry: a line over price and volume, levels over price, regimes, a gamma profile.
+
+    Which of them a day has follows from what its builder left behind: level lines in the preview, a ribbon or a picture among the facts.
+    """
+    drawn: dict[str, str] = {}
+    ribbon, profile = result.facts.get("ribbon"), result.facts.get("picture")
+    if result.preview is not None:
+        if result.preview.lines:
+            drawn["levels_over_price"] = levels_over_price(result.preview, alt=title, synthetic=result.synthetic)
+        elif isinstance(ribbon, str):
+            drawn["regimes"] = regime_ribbon(result.preview, ribbon, alt=title, synthetic=result.synthetic)
+        else:
+            drawn["price_and_volume"] = price_and_volume(result.preview, alt=title, synthetic=result.synthetic)
+    if isinstance(profile, Mapping):
+        drawn["gamma_profile"] = profile_picture(profile, alt=title, synthetic=result.synthetic)
+    return {name: dg.MetadataValue.md(picture) for name, picture in drawn.items()}
 
 
 def price_and_volume(preview: Preview, *, alt: str, synthetic: bool) -> str:

@@ -9,7 +9,22 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from . import current_range, depth, locate_day, mbp10, orchestration, scid_to_parquet, sensor, status, ticks_to_bars
+from . import (
+    asof,
+    current_range,
+    depth,
+    enriched_bars,
+    gex_chain,
+    gex_feed,
+    implied_vol,
+    locate_day,
+    mbp10,
+    orchestration,
+    scid_to_parquet,
+    sensor,
+    status,
+    ticks_to_bars,
+)
 from .measure import Settings, touch_memory
 from .report import Report, Result, as_markdown
 
@@ -22,6 +37,11 @@ BENCHMARKS: Mapping[str, Callable[[Settings], Result]] = {
         ticks_to_bars,
         depth,
         mbp10,
+        implied_vol,
+        gex_chain,
+        gex_feed,
+        asof,
+        enriched_bars,
         orchestration,
         sensor,
         status,

@@ -23,6 +23,7 @@ from assets import keys as asset_keys
 from assets.builders import Workbench, has_builder
 from assets.partitions import FIRST_TRADE_DATE, TRADE_DATES
 from assets.progress import TAG_FORCE, TAG_VERIFY, listening
+from assets.recorded import nothing_to_add, required
 from trading_platform.errors import ExecutionError
 from trading_platform.lake import DayResult
 from trading_platform.lake.building import Outcome
@@ -227,8 +228,12 @@ class Backfill:
         days, later = self._days(key, request)
         planned = plan_days(key, self._workbench, self._instance, days, request.mode)
         upstream = self._upstream(key)
-        # What is made from a day that nobody recorded is not recorded either.
-        absent = {day.trade_date: day for one in before if one.key in upstream for day in one.not_recorded}
+        # What is made from a day that nobody recorded is not recorded either, unless it is made without that day.
+        needed = required(key, upstream)
+        absent = {day.trade_date: day for one in before if one.key in needed for day in one.not_recorded}
+        why = nothing_to_add(key, upstream, self._workbench)
+        if why is not None:
+            absent |= {day: PlannedDay(day, DayState.NOT_RECORDED, why) for day in days}
         return [absent.get(day.trade_date, day) if day.state is DayState.MISSING else day for day in planned] + later
 
     def _run_asset(
@@ -237,7 +242,7 @@ class Backfill:
         started = time.perf_counter()
         report = AssetReport(key, self._plan_asset(key, request, before))
         to_run = [day.trade_date for day in report.planned if day.is_to_run]
-        blocked = blocked_days(to_run, self._upstream(key), self._workbench, self._instance)
+        blocked = blocked_days(to_run, required(key, self._upstream(key)), self._workbench, self._instance)
         report.planned = [
             PlannedDay(day.trade_date, DayState.BLOCKED, blocked[day.trade_date]) if day.trade_date in blocked else day
             for day in report.planned
@@ -373,5 +378,7 @@ def _root_cause(error: SerializableErrorInfo) -> str:
 def latest_opened(defs: dg.Definitions, keys: Sequence[dg.AssetKey]) -> date:
     """Return the latest trade date whose session has opened, over the instruments of the assets."""
     with Workbench.of(defs) as workbench:
-        symbols = {key.path[0] for key in keys if has_builder(key)} or {i.symbol for i in workbench.registry.active}
+        symbols = {key.path[0] for key in keys if has_builder(key)} or {
+            i.symbol for i in workbench.registry.with_assets
+        }
         return max(workbench.opened(symbol) for symbol in symbols)

@@ -16,11 +16,12 @@ import dagster as dg
 import structlog
 
 from assets.builders import RESOURCE_KEYS, Workbench, builder_for
-from assets.keys import CATALOG
+from assets.keys import BROUGHT_LATER, CATALOG
 from assets.partitions import TRADE_DATES
+from assets.recorded import Parents, nothing_to_add, required
 from trading_platform.errors import LakeError, SourceError
 from trading_platform.instruments import Instrument
-from trading_platform.lake.building import RecordedSource
+from trading_platform.lake.building import DayBuilder, RecordedSource
 from trading_platform.sessions import calendar_for
 
 from .dead_runs import UNFINISHED
@@ -79,10 +80,10 @@ def daily_ingest_schedule(
             missed = missed_days(workbench, context.instance, parents, past)
             absent = {day: not_recorded(workbench, parents, day) for day in {local_day, *missed}}
         requests, named = _catch_up(context.instance, missed)
-        if missed:
+        if alarming := [day for day, what in missed.items() if not all(map(_is_routine, what))]:
             _log.warning(
                 MISSED_DAYS,
-                days=[day.isoformat() for day in missed],
+                days=[day.isoformat() for day in alarming],
                 requested=[request.partition_key for request in requests],
                 runbook=ALERTS[MISSED_DAYS],
                 next="tp runs",
@@ -111,7 +112,7 @@ def sessions_before(day: date, instruments: Sequence[Instrument], number: int) -
 def missed_days(
     workbench: Workbench,
     instance: dg.DagsterInstance,
-    parents: Mapping[dg.AssetKey, AbstractSet[dg.AssetKey]],
+    parents: Parents,
     days: Sequence[date],
 ) -> dict[date, list[str]]:
     """Return the days of which something could have been made and was not, or only in part.
@@ -128,37 +129,52 @@ def missed_days(
     states = {key: unfinished_days(key, workbench, instance, days) for key in parents}
     missed: dict[date, list[str]] = {}
     for day in days:
+        if not any(day in found for found in states.values()):
+            continue
+        absent = not_recorded(workbench, parents, day)
         for key, above in parents.items():
             state = states[key].get(day)
             # What is made from another asset waits for it: a missed day upstream is reason enough.
-            if state is None or any(day in states[parent] for parent in above if parent in states):
+            if state is None or any(day in states[parent] for parent in required(key, above) if parent in states):
+                continue
+            if key in absent:
                 continue
             if _has_source(key, workbench, day):
                 missed.setdefault(day, []).append(f"{key.to_user_string()} {state.value}")
     return missed
 
 
-def not_recorded(
-    workbench: Workbench, parents: Mapping[dg.AssetKey, AbstractSet[dg.AssetKey]], day: date
-) -> frozenset[dg.AssetKey]:
-    """Return the assets whose source was not recorded yet on a day, with all that is made from them.
+def not_recorded(workbench: Workbench, parents: Parents, day: date) -> frozenset[dg.AssetKey]:
+    """Return the assets whose source was not recorded yet on a day or is brought later, with all that is made from them.
 
-    A user who records no market depth must not find a failed run every evening.
+    A user who records no market depth must not find a failed run every evening, nor one who downloads the gamma feed in the morning.
     """
     absent: set[dg.AssetKey] = set()
-    for key in parents:
+    for key, above in parents.items():
         builder = builder_for(key, workbench)
-        if isinstance(builder, RecordedSource) and builder.not_recorded(day) is not None:
+        if (isinstance(builder, RecordedSource) and builder.not_recorded(day) is not None) or (
+            nothing_to_add(key, above, workbench) is not None
+            or (key.path[-1] in BROUGHT_LATER and _is_not_there(builder, day))
+        ):
             absent.add(key)
-    while more := {key for key, above in parents.items() if key not in absent and above & absent}:
+    while more := {key for key, above in parents.items() if key not in absent and set(required(key, above)) & absent}:
         absent |= more
     return frozenset(absent)
+
+
+def _is_not_there(builder: DayBuilder, day: date) -> bool:
+    """Tell whether there is nothing to make a day from; a source that cannot be used is there, and its run says what is wrong."""
+    try:
+        plan = builder.plan(day)
+    except (SourceError, LakeError):
+        return False
+    return plan.decided is not None and not plan.decided.is_materialized
 
 
 def _without(
     request: dg.RunRequest,
     absent: Mapping[date, AbstractSet[dg.AssetKey]],
-    parents: Mapping[dg.AssetKey, AbstractSet[dg.AssetKey]],
+    parents: Parents,
 ) -> dg.RunRequest:
     """Return the request without the assets that the day cannot have; the tag says which."""
     left_out = absent[date.fromisoformat(request.partition_key or "")]
@@ -170,8 +186,13 @@ def _without(
         run_key=request.run_key,
         partition_key=request.partition_key,
         asset_selection=chosen,
-        tags={**request.tags, TAG_LEFT_OUT: f"{names}: not recorded"},
+        tags={**request.tags, TAG_LEFT_OUT: f"{names}: not recorded, or not brought yet"},
     )
+
+
+def _is_routine(missed: str) -> bool:
+    """Tell of an entry of ``missed_days`` whether it is usual: what people bring comes after the ingest, and its day ends after it."""
+    return missed.partition(" ")[0].rpartition("/")[2] in BROUGHT_LATER
 
 
 def _has_source(key: dg.AssetKey, workbench: Workbench, day: date) -> bool:

@@ -13,6 +13,7 @@ from trading_platform.settings import Home, Settings
 
 from .clock import ClockResource
 from .databento import DataBentoResource
+from .gamma import GammaResource
 from .lake import LakeResource
 from .reference_data import ReferenceDataResource
 from .sierra import SierraArchiveResource
@@ -20,6 +21,7 @@ from .sierra import SierraArchiveResource
 __all__ = [
     "ClockResource",
     "DataBentoResource",
+    "GammaResource",
     "LakeResource",
     "ReferenceDataResource",
     "SierraArchiveResource",
@@ -38,6 +40,7 @@ def build_resources(home: Home, settings: Settings) -> dict[str, Any]:
             cache_dir=str(home.cache_dir),
         ),
         "databento": DataBentoResource(home=str(home.path)),
+        "gamma": _gamma(home, settings),
         "reference_data": ReferenceDataResource(
             instruments_toml=str(home.instruments_toml), rolls_csv=str(home.rolls_csv)
         ),
@@ -46,3 +49,19 @@ def build_resources(home: Home, settings: Settings) -> dict[str, Any]:
             database=str(home.catalog_path), connection_config={"autoinstall_known_extensions": "false"}
         ),
     }
+
+
+def _gamma(home: Home, settings: Settings) -> GammaResource:
+    # A demo reads its own synthetic files alone, whatever folders of real data the environment names.
+    feed = home.gex_dir if home.is_demo else settings.gex_dir or home.gex_dir
+    chains = home.chain_dir if home.is_demo else settings.chain_dir or home.chain_dir
+    return GammaResource(
+        feed_directory=None if feed is None else str(feed),
+        chain_directory=None if chains is None else str(chains),
+        regimes_toml=str(home.regimes_toml),
+        category=settings.gex_category,
+        latency_ms=settings.gex_latency_ms,
+        stale_after_ms=settings.gex_stale_after_ms,
+        stale_outside_ms=settings.gex_stale_outside_ms,
+        chain_stale_after_ms=settings.chain_stale_after_ms,
+    )

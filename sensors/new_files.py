@@ -16,6 +16,7 @@ import structlog
 
 from assets import keys
 from assets.builders import RESOURCE_KEYS, Workbench
+from assets.recorded import nothing_to_add
 from jobs.claims import claimed_partitions
 from jobs.refresh import Look, Refresher, RefreshSettings, Request
 from jobs.watch_cursor import Cursor
@@ -57,7 +58,8 @@ def new_files_sensor(
         interval_s: shortest time between two looks.
         monotonic: seconds that only grow (tests).
     """
-    chains = chains_of(dated)
+    all_chains = chains_of(dated)
+    parents = {asset.key: asset.asset_deps[asset.key] for asset in dated}
 
     @dg.sensor(
         name=NAME,
@@ -69,6 +71,9 @@ def new_files_sensor(
     )
     def look_at_files(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         with Workbench.from_context(context) as workbench:
+            # What enriches is left to those who have it: without a feed, every refresh would make nulls.
+            idle = {key for key, above in parents.items() if nothing_to_add(key, above, workbench) is not None}
+            chains = {asset: tuple(key for key in chain if key not in idle) for asset, chain in all_chains.items()}
             try:
                 refresher = Refresher(workbench, context.instance, chains, settings, claimed, monotonic)
                 return _look(context, workbench, refresher, chains)

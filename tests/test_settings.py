@@ -36,6 +36,16 @@ def test_u6_a_value_of_the_wrong_type_is_e101_and_names_the_variable(monkeypatch
     assert raised.value.code == "E101"
 
 
+def test_u6_a_gamma_limit_that_is_stricter_outside_regular_hours_is_e101(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TP_GEX_STALE_AFTER_MS", "5000")
+    monkeypatch.setenv("TP_GEX_STALE_OUTSIDE_MS", "5000")
+    assert load_settings().gex_stale_outside_ms == 5_000
+    monkeypatch.setenv("TP_GEX_STALE_OUTSIDE_MS", "4999")
+    with pytest.raises(ConfigurationError, match=r"TP_GEX_STALE_OUTSIDE_MS.*at least TP_GEX_STALE_AFTER_MS") as raised:
+        load_settings()
+    assert raised.value.code == "E101"
+
+
 @pytest.mark.parametrize(
     ("address", "accepted"),
     [
@@ -67,6 +77,14 @@ def test_u6_key_leaves_this_machine_encrypted_only(
     with pytest.raises(ConfigurationError, match="TP_DATABENTO_GATEWAY") as raised:
         load_settings()
     assert raised.value.code == "E101"
+
+
+def test_u6_the_key_of_the_feed_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TP_GEX_API_KEY", "s3cret")
+    settings = load_settings()
+    assert "s3cret" not in repr(settings)
+    assert settings.gex_api_key is not None
+    assert settings.gex_api_key.get_secret_value() == "s3cret"
 
 
 def test_u6_misspelt_variables_are_named() -> None:

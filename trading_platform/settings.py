@@ -17,7 +17,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .errors import ConfigurationError, command
@@ -179,7 +179,50 @@ class Settings(BaseSettings):
             hours_et(window)
         return window
 
-    @field_validator("home", "sierra_dir", "symbol_mapping", "watchlist")
+    gex_dir: Path | None = Field(
+        default=None, description="Folder with history files of the gamma feed; default: gex_dir of the home"
+    )
+    gex_api_key: SecretStr | None = Field(
+        default=None, description="Key for the vendor of the gamma feed; `tp gex fetch` works without one as well"
+    )
+    gex_category: Literal["gex_full", "gex_zero", "gex_one"] = Field(
+        default="gex_full", description="Category of the gamma feed that enriches ticks and bars and makes regimes"
+    )
+    gex_latency_ms: int = Field(
+        default=0,
+        ge=0,
+        description="A gamma snapshot is known this long after its time, milliseconds; 1000 is the safe choice for backtests",
+    )
+    gex_stale_after_ms: int = Field(
+        default=60_000,
+        ge=1,
+        description="Oldest age of a gamma snapshot in the regular hours of the underlying, milliseconds",
+    )
+    gex_stale_outside_ms: int = Field(
+        default=600_000,
+        ge=1,
+        description="The same outside regular hours, milliseconds; not below TP_GEX_STALE_AFTER_MS",
+    )
+    chain_dir: Path | None = Field(
+        default=None, description="Folder with saved option chains (Cboe quote tables); default: chain_dir of the home"
+    )
+    chain_stale_after_ms: int = Field(
+        default=1_800_000,
+        ge=1,
+        description="Oldest age of gamma levels from a chain that was saved in regular hours, milliseconds",
+    )
+
+    @field_validator("gex_stale_outside_ms")
+    @classmethod
+    def _not_stricter_outside(cls, limit_ms: int, info: ValidationInfo) -> int:
+        within_ms = info.data.get("gex_stale_after_ms")
+        if within_ms is not None and limit_ms < within_ms:
+            raise ValueError(
+                f"expected at least TP_GEX_STALE_AFTER_MS, {within_ms}: the feed is polled less often there"
+            )
+        return limit_ms
+
+    @field_validator("home", "sierra_dir", "gex_dir", "chain_dir", "symbol_mapping", "watchlist")
     @classmethod
     def _expand_user(cls, path: Path | None) -> Path | None:
         try:
@@ -221,11 +264,15 @@ class Home:
         path: absolute path.
         sierra_dir: data folder recorded by ``tp init``, used where TP_SIERRA_DIR is not set.
         is_demo: True if the folder holds synthetic data made by ``tp demo``.
+        gex_dir: folder of gamma feed files recorded by ``tp init``, used where TP_GEX_DIR is not set.
+        chain_dir: folder of option chains recorded by ``tp init``, used where TP_CHAIN_DIR is not set.
     """
 
     path: Path
     sierra_dir: Path | None = None
     is_demo: bool = False
+    gex_dir: Path | None = None
+    chain_dir: Path | None = None
 
     @property
     def dagster_dir(self) -> Path:
@@ -271,6 +318,11 @@ class Home:
     def instruments_toml(self) -> Path:
         """Return the list of active instruments and overrides of the registry."""
         return self.path / "instruments.toml"
+
+    @property
+    def regimes_toml(self) -> Path:
+        """Return the changes to the parameters of gamma regimes."""
+        return self.path / "regimes.toml"
 
     @property
     def rolls_csv(self) -> Path:
@@ -425,18 +477,28 @@ def refuse_mixture(path: Path, *, demo: bool) -> None:
     )
 
 
-def create_home(path: Path, *, sierra_dir: Path | None = None, demo: bool = False) -> Home:
-    """Create a home folder, update the data folder of an existing one, or write a damaged marker anew.
+def create_home(
+    path: Path,
+    *,
+    sierra_dir: Path | None = None,
+    demo: bool = False,
+    gex_dir: Path | None = None,
+    chain_dir: Path | None = None,
+) -> Home:
+    """Create a home folder, update the data folders of an existing one, or write a damaged marker anew.
 
     Raises:
         ConfigurationError: E104 if a demo home would become a real one or the other way round: synthetic and real data never mix.
     """
     refuse_mixture(path, demo=demo)
-    sierra_dir = home_in(path).sierra_dir if sierra_dir is None else sierra_dir
-    home = Home(path.resolve(), None if sierra_dir is None else sierra_dir.resolve(), demo)
+    before = home_in(path)
+    named = {"sierra_dir": sierra_dir, "gex_dir": gex_dir, "chain_dir": chain_dir}
+    folders = {name: getattr(before, name) if folder is None else folder for name, folder in named.items()}
+    known = {name: folder.resolve() for name, folder in folders.items() if folder is not None}
+    home = Home(path.resolve(), is_demo=demo, **known)
     for folder in (home.path, home.dagster_dir, home.lake_dir, home.cache_dir):
         folder.mkdir(parents=True, exist_ok=True)
-    content = {"sierra_dir": str(home.sierra_dir) if home.sierra_dir else None, "demo": demo}
+    content = {"sierra_dir": None, "demo": demo, **{name: str(folder) for name, folder in known.items()}}
     _write_marker(home.path, json.dumps(content, indent=1) + "\n")
     return home
 
@@ -446,10 +508,11 @@ def _read_marker(path: Path) -> Home:
     content = json.loads((path / _MARKER).read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise ValueError(f"Expected an object, was {type(content).__name__}")
-    sierra_dir, is_demo = content.get("sierra_dir"), content.get("demo", False)
-    if not isinstance(sierra_dir, str | None) or not isinstance(is_demo, bool):
-        raise ValueError(f"Expected text and a truth value, was {sierra_dir!r} and {is_demo!r}")
-    return Home(path.resolve(), Path(sierra_dir) if sierra_dir else None, is_demo)
+    is_demo = content.get("demo", False)
+    folders = {name: content.get(name) for name in ("sierra_dir", "gex_dir", "chain_dir")}
+    if not all(isinstance(folder, str | None) for folder in folders.values()) or not isinstance(is_demo, bool):
+        raise ValueError(f"Expected texts and a truth value, was {folders!r} and {is_demo!r}")
+    return Home(path.resolve(), is_demo=is_demo, **{name: Path(folder) for name, folder in folders.items() if folder})
 
 
 def _holds_synthetic_data(path: Path) -> bool | None:

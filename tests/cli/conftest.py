@@ -76,6 +76,7 @@ def small_demo() -> Iterator[None]:
     """Let ``tp demo`` write a few thousand ticks instead of a million."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(simulation, "DEMO_DATES", DATES)
+        patch.setattr(simulation, "DEMO_GEX_DATES", DATES[:2])
         small = partial(simulation.write_demo_archive, trade_dates=DATES, ticks_per_full_day=TICKS_PER_DAY)
         patch.setattr(simulation, "write_demo_archive", small)
         patch.setattr(simulation, "DEMO_L2_DATES", DATES[:1])

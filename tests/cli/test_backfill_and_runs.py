@@ -55,6 +55,8 @@ def test_u2_backfill_dry_run_says_what_would_run(demo: Demo) -> None:
         "MNQ/bars_1s": "forced",
         "MNQ/depth_events": "forced",
         "MNQ/depth_metrics": "forced",
+        "MNQ/gex_alignment": "forced",
+        "MNQ/enriched_bars": "forced",
     }
     assert listing(demo.home / "lake") == before
 

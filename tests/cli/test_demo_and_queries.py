@@ -32,8 +32,9 @@ LAST = DATES[1].isoformat()
 def test_u1_demo_runs_the_whole_graph_and_shows_it(demo: Demo) -> None:
     assert demo.called.code == 0, demo.called.err
     assert "SYNTHETIC DATA" in demo.called.out
-    # For two instruments each: three datasets of ticks on two open dates, two of market depth on three, two of level 2 on one.
-    assert "SUMMARY WRITE=28 SKIP=0 EMPTY=0 CLOSED=6 " in demo.called.out
+    # Three datasets of ticks on two open dates, two of market depth on three, two of level 2 on one, each for two instruments;
+    # on two dates gamma: three datasets of the feed, four of chains, two of enrichment.
+    assert "SUMMARY WRITE=46 SKIP=0 EMPTY=0 CLOSED=6 " in demo.called.out
     for title in ("daily bars per symbol", "busiest minutes", "buy minus sell volume"):
         assert title in demo.called.out
     assert f"make ui   or: TP_HOME={demo.home} tp ui" in demo.called.out
@@ -103,6 +104,20 @@ def test_u1_demo_again_finds_all_current(demo: Demo) -> None:
     assert called.json["level_2"]["days_before"] == 2
     assert [query["rows"] != [] for query in called.json["queries"]] == [True, True, True]
     assert listing(demo.home / "lake") | listing(demo.home / "sierra") == before
+
+
+def test_g7_demo_shows_gamma_beside_bars(demo: Demo) -> None:
+    query = (
+        "select count(*) as rows, count(spot) as with_spot, avg(abs(basis)) as basis from enriched_bars "
+        f"where symbol = 'MNQ' and trade_date = '{LAST}' and ts between '{LAST} 13:30:00Z' and '{LAST} 19:59:59Z'"
+    )
+    (row,) = call("sql", query, "--json", home=demo.home).json["rows"]
+    assert (row["rows"], row["with_spot"]) == (23_400, 23_400)
+    # The feed follows the price of the front contract, and both are of one market.
+    assert row["basis"] < 5.0
+    levels = "select count(*) as n from gex_levels where symbol = 'SPX' and naive_zero_gamma between 4000 and 8000"
+    assert call("sql", levels, "--json", home=demo.home).json["rows"] == [{"n": 6}]
+    assert {path.name for path in demo.home.iterdir()} >= {"gex", "chains"}
 
 
 def test_u2_demo_dry_run_creates_nothing(elsewhere: Path) -> None:

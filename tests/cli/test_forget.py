@@ -26,7 +26,10 @@ def test_m2_a_dry_run_shows_the_file_and_its_dependents_and_changes_nothing(demo
     assert called.code == 0, called.err
     assert "would be removed (dry run, nothing was done)" in called.out
     assert str(demo.home / "lake" / "ticks" / "symbol=MNQ" / f"date={DAY}" / "part-0.parquet") in called.out
-    assert "MNQ/bars_1m, MNQ/bars_1s were made from them and stay as they are" in called.out
+    assert (
+        "MNQ/bars_1m, MNQ/bars_1s, MNQ/enriched_bars, MNQ/gex_alignment were made from them and stay as they are"
+        in called.out
+    )
     assert listing(demo.home / "lake") == before
 
 

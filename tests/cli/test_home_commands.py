@@ -63,6 +63,29 @@ def test_u6_init_again_keeps_what_a_person_wrote_and_adds_what_is_new(real_home:
     assert open_home(real_home).sierra_dir == data_folder.resolve()
 
 
+def test_u6_init_records_the_folders_of_gamma_data_and_config_shows_them(elsewhere: Path, tmp_path: Path) -> None:
+    folders = {name: tmp_path / name for name in ("gex", "chains")}
+    for folder in folders.values():
+        folder.mkdir()
+    called = call("init", "--gex-dir", folders["gex"], "--chain-dir", folders["chains"], "--json")
+    assert (called.json["gex_dir"], called.json["chain_dir"]) == tuple(map(str, folders.values()))
+    assert call("init", "--instruments", "MNQ").code == 0
+    home = open_home(elsewhere / ".tp")
+    assert (home.gex_dir, home.chain_dir) == tuple(folder.resolve() for folder in folders.values())
+    rows = {row["setting"]: row for row in call("config", "--json").json["settings"]}
+    assert rows["TP_GEX_DIR"]["from"] == "home (tp init --gex-dir)"
+    assert rows["TP_CHAIN_DIR"]["value"] == str(home.chain_dir)
+    missing = call("init", "--gex-dir", tmp_path / "nowhere")
+    assert missing.error is not None
+    assert (missing.code, missing.error.code) == (2, "E163")
+
+
+def test_s2_the_gamma_series_of_an_active_future_is_active_with_it(real_home: Path) -> None:
+    listed = call("instruments", "list", "--json", home=real_home).json
+    assert [one["symbol"] for one in listed if one["active"]] == ["MNQ", "NQ_NDX"]
+    assert call("instruments", "show", "NQ_NDX", "--json", home=real_home).json["active"] is True
+
+
 def test_u2_init_dry_run_creates_nothing(elsewhere: Path, data_folder: Path) -> None:
     called = call("init", "--sierra-dir", data_folder, "--instruments", "MNQ", "--dry-run")
     assert called.code == 0

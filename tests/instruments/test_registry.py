@@ -236,3 +236,10 @@ def test_s2_a_symbol_in_other_capitals_is_understood_where_it_leaves_no_doubt() 
     two = Registry({"MNQ": REGISTRY.get("MNQ"), "Mnq": REGISTRY.get("MNQ")})
     assert (two.spelled("mnq"), two.spelled("Mnq")) == ("mnq", "Mnq")
     assert Contract.parse("mnqz25") == Contract.parse("MNQZ25")
+
+
+def test_s2_what_describes_the_gamma_of_an_active_future_gets_assets_with_it(tmp_path: Path) -> None:
+    path = write(tmp_path, 'active = ["SPX", "MNQ", "NQ", "CL"]\n[instruments.CL]\ngex_underlying = "SPX"\n')
+    registry = load_registry(path)
+    assert [i.symbol for i in registry.with_assets] == ["SPX", "MNQ", "NQ", "CL", "NQ_NDX"]
+    assert load_registry(None).with_assets == ()

@@ -285,11 +285,12 @@ def test_plan_says_what_would_run_and_does_nothing(small_platform: SmallPlatform
     engine = Backfill(defs, small_platform.instance, small_platform.home.claims_dir, Reporter())
     request = BackfillRequest(select_assets(defs, ["MNQ/*"]), FIVE_DAYS[0], FIVE_DAYS[-1])
     plan = engine.plan(request)
-    assert [sum(day.is_to_run for day in report.planned) for report in plan] == [5, 5, 5, 5, 5]
+    # There is no gamma feed, so neither of the two enriched datasets is made.
+    assert [sum(day.is_to_run for day in report.planned) for report in plan] == [5, 5, 5, 5, 5, 0, 0]
     assert not small_platform.hashes()
     assert small_platform.instance.get_runs_count() == 0
     list(engine.run(request))
-    assert [sum(day.is_to_run for day in report.planned) for report in engine.plan(request)] == [0, 0, 0, 0, 0]
+    assert [sum(day.is_to_run for day in report.planned) for report in engine.plan(request)] == [0] * 7
 
 
 def test_every_day_leaves_one_structured_log_line(

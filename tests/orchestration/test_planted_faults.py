@@ -274,7 +274,10 @@ def test_m5_freshness_job_makes_nothing_and_names_the_next_command(
     found = {each.asset_key.to_user_string(): each for each in done.get_asset_check_evaluations()}
     assert set(DATASETS) <= set(found)
     assert {each.check_name for each in found.values()} == {"fresh_by_calendar"}
-    assert not any(each.passed for each in found.values())
+    assert not any(found[name].passed for name in DATASETS)
+    # Nobody has a gamma feed here, so nothing made from it is late.
+    assert found["NQ_NDX/gex_snapshots"].passed
+    assert found["MNQ/enriched_bars"].passed
     ticks = found["MNQ/ticks"]
     assert ticks.severity is dg.AssetCheckSeverity.WARN
     assert ticks.metadata["newest_complete"].value == "2025-03-12"

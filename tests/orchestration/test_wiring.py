@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,8 +16,11 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 from assets.partitions import TRADE_DATES
 from definitions import build_defs
 from jobs.planning import Mode
+from trading_platform.settings import create_home, open_home
+from trading_platform.simulation import write_demo_chains
 
-from .conftest import SmallPlatform, make_home
+from .conftest import FIVE_DAYS, SmallPlatform, make_home
+from .gamma_home import write_feed
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -31,7 +35,7 @@ def test_p1_definitions_load(defs: dg.Definitions) -> None:
     dg.Definitions.validate_loadable(defs)
 
 
-def test_p1_graph_of_two_futures_and_an_index(defs: dg.Definitions) -> None:
+def test_p1_graph_of_two_futures_an_index_and_the_series_behind_the_futures(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     parents = {
         key.to_user_string(): sorted(parent.to_user_string() for parent in graph.get(key).parent_keys)
@@ -50,11 +54,40 @@ def test_p1_graph_of_two_futures_and_an_index(defs: dg.Definitions) -> None:
             ("l2_metrics", "l2"),
         )
     }
+    # The series of a future needs no line in instruments.toml of its own.
+    for root, series in (("ES", "ES_SPX"), ("MNQ", "NQ_NDX")):
+        futures[f"{root}/gex_alignment"] = sorted([f"{root}/ticks", f"{series}/gex_snapshots"])
+        futures[f"{root}/enriched_bars"] = sorted([f"{root}/bars_1s", f"{series}/gex_snapshots"])
+    feeds: dict[str, list[str]] = {
+        f"{symbol}/{dataset}": []
+        for symbol in ("ES_SPX", "NQ_NDX", "SPX")
+        for dataset in ("gex_snapshots", "gex_strikes")
+    }
+    for series in ("ES_SPX", "NQ_NDX"):
+        feeds[f"{series}/gex_regimes"] = [f"{series}/gex_snapshots", f"{series}/gex_strikes"]
+    chains = {
+        "SPX/chain_cboe": [],
+        "SPX/chain": ["SPX/chain_cboe"],
+        "SPX/gex_levels": ["SPX/chain"],
+        "SPX/gex_profile": ["SPX/chain"],
+        "SPX/gex_regimes": ["SPX/gex_levels"],
+    }
+    dated = {**futures, **feeds, **chains}
     catalog = {"lake/sql_views", "lake/coverage"}
     listed: dict[str, list[str]] = {"watchlist/l2": []}
-    assert {name: found for name, found in parents.items() if name not in catalog} == futures | listed
-    assert parents["lake/sql_views"] == sorted(futures | listed)
-    assert parents["lake/coverage"] == sorted(futures)
+    assert {name: found for name, found in parents.items() if name not in catalog} == dated | listed
+    assert parents["lake/sql_views"] == sorted(dated | listed)
+    assert parents["lake/coverage"] == sorted(dated)
+
+
+def test_p1_a_future_described_by_an_index_is_enriched_with_its_chains_too(tmp_path: Path) -> None:
+    home = make_home(tmp_path, days=(), active=("ES",))
+    with home.instruments_toml.open("a", encoding="utf-8") as file:
+        file.write('[instruments.ES]\ngex_underlying = "SPX"\n')
+    graph = build_defs(home).resolve_asset_graph()
+    parents = graph.get(dg.AssetKey(["ES", "enriched_bars"])).parent_keys
+    assert {key.to_user_string() for key in parents} == {"ES/bars_1s", "SPX/gex_snapshots", "SPX/gex_levels"}
+    assert graph.has(dg.AssetKey(["SPX", "chain_cboe"]))
 
 
 def test_p1_every_asset_explains_itself(defs: dg.Definitions) -> None:
@@ -68,7 +101,7 @@ def test_p1_every_asset_explains_itself(defs: dg.Definitions) -> None:
         assert all(column.description for column in columns), key
         assert node.owners == ["team:market-data"], key
         assert node.kinds, key
-        assert node.group_name in {"ticks", "depth", "bars", "l2", "catalog"}, key
+        assert node.group_name in {"ticks", "depth", "bars", "l2", "gex", "regimes", "catalog"}, key
         assert node.tags["stage"] == node.group_name, key
         assert node.code_version, key
 
@@ -92,13 +125,19 @@ def test_p9_heavy_assets_share_a_pool(defs: dg.Definitions) -> None:
 
 def test_p5_every_builder_check_is_published(small_platform: SmallPlatform) -> None:
     """A check that a builder runs but does not publish would be invisible in the web UI."""
-    small_platform.backfill()
+    gamma = small_platform.home.path.parent
+    write_feed(gamma / "gex", FIVE_DAYS[:2])
+    write_demo_chains(gamma / "chains", FIVE_DAYS[:2])
+    create_home(small_platform.home.path, gex_dir=gamma / "gex", chain_dir=gamma / "chains")
+    small_platform.home.instruments_toml.write_text('active = ["MNQ", "SPX"]\n', encoding="utf-8")
+    small_platform = replace(small_platform, home=open_home(small_platform.home.path))
+    small_platform.backfill(last=FIVE_DAYS[1])
     published: dict[str, set[str]] = {}
     for key in small_platform.defs.resolve_asset_graph().asset_check_keys:
         published.setdefault(key.asset_key.to_user_string(), set()).add(key.name)
-    reports = small_platform.backfill(mode=Mode.FORCE)
+    reports = small_platform.backfill(last=FIVE_DAYS[1], mode=Mode.FORCE)
     for name, report in reports.items():
-        if name.startswith("lake/"):
+        if name.startswith(("lake/", "SPX/gex_s")):  # no history files of SPX
             continue
         ran = {check.name for result in report.results for check in result.checks}
         assert ran
@@ -121,8 +160,13 @@ def test_p1_server_loads_the_workspace_from_another_folder(tmp_path: Path) -> No
     assert "All code locations passed validation" in done.stderr + done.stdout
 
 
-def test_p6_home_with_indices_only_has_no_ingest(tmp_path: Path) -> None:
-    defs = build_defs(make_home(tmp_path, days=(), active=("SPX",)))
+def test_p6_home_without_dated_assets_has_no_ingest(tmp_path: Path) -> None:
+    home = make_home(tmp_path, days=(), active=())
+    # An index without gamma exposure of its own.
+    home.instruments_toml.write_text(
+        'active = ["NDX"]\n[instruments.NDX]\ngex_underlying = "NQ_NDX"\n', encoding="utf-8"
+    )
+    defs = build_defs(home)
     dg.Definitions.validate_loadable(defs)
     assert list(defs.jobs or []) == []
     assert list(defs.schedules or []) == []

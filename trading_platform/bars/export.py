@@ -12,11 +12,11 @@ ends in ``_synthetic.csv``, whoever chose the name (``marked``).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
 import polars as pl
 import pyarrow as pa
@@ -41,6 +41,20 @@ CSV_TIME: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
 _SHORT: Final = {"volume": "vol", "ticks": "tick", "dollars": "usd"}
 _SYNTHETIC_MARK: Final = "_synthetic"
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+class ExportKind(Protocol):
+    """What is exported, as far as names of files and commands go."""
+
+    @property
+    def name(self) -> str:
+        """Return the part of the file name that tells the kind."""
+        ...
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Return the options of ``tp export bars`` that ask for this kind."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +194,7 @@ def export_bars(
     return [_export_day(lake, instrument, calendar.session(day), kind, (footer, path)) for day, footer, path in planned]
 
 
-def export_name(symbol: str, kind: BarKind, trade_date: date, file_format: str, *, synthetic: bool = False) -> str:
+def export_name(symbol: str, kind: ExportKind, trade_date: date, file_format: str, *, synthetic: bool = False) -> str:
     """Return the documented file name."""
     return marked(Path(f"{symbol}_bars_{kind.name}_{trade_date.isoformat()}.{file_format}"), synthetic=synthetic).name
 
@@ -193,7 +207,7 @@ def marked(path: Path, *, synthetic: bool) -> Path:
 
 
 def already_there(
-    path: Path, symbol: str, days: Sequence[date], kind: BarKind, file_format: str, out: Path
+    path: Path, symbol: str, days: Sequence[date], kind: ExportKind, file_format: str, out: Path
 ) -> QualityError:
     """Return the error for an export that exists; its next command writes the same files with ``--force``.
 
@@ -201,7 +215,7 @@ def already_there(
         path: the file that is in the way.
         symbol: root such as ``MNQ``.
         days: all trade dates that were asked for, ascending.
-        kind: which bars.
+        kind: what is exported.
         file_format: of all files.
         out: folder or file as it was asked for.
     """
@@ -276,8 +290,10 @@ def _bars_of_stored_day(lake: Lake, instrument: Instrument, session: Session, ki
         raise QualityError(error.code, what, error.why, next_command) from error
 
 
-def write_bars(frame: pl.DataFrame, path: Path, *, synthetic: bool) -> None:
+def write_bars(frame: pl.DataFrame, path: Path, *, synthetic: bool, about: Mapping[str, str] | None = None) -> None:
     """Write a frame of bars; the suffix of the path tells the format.
+
+    ``about`` goes into the schema metadata beside ``synthetic``, where the format has a place for it.
 
     A temporary file in the same folder is renamed onto the path when it is whole and on disk, so a reader sees the old file or the new one.
 
@@ -285,28 +301,33 @@ def write_bars(frame: pl.DataFrame, path: Path, *, synthetic: bool) -> None:
         QualityError: E429 if the disk refuses; the temporary file is gone and an older export is intact.
     """
     try:
-        replace_file(path, _writer(frame, path.suffix, synthetic=synthetic))
+        replace_file(path, _writer(frame, path.suffix, {**(about or {}), **_label(synthetic)}))
     except OSError as error:
         raise write_failed(path, error) from error
 
 
-def _writer(frame: pl.DataFrame, suffix: str, *, synthetic: bool) -> Callable[[BinaryIO], object]:
+def _label(synthetic: bool) -> dict[str, str]:  # noqa: FBT001
+    return {"synthetic": "true" if synthetic else "false"}
+
+
+def _writer(frame: pl.DataFrame, suffix: str, about: Mapping[str, str]) -> Callable[[BinaryIO], object]:
     """Return the function that writes the frame in the format of the suffix."""
     if suffix == ".csv":
         return lambda file: frame.write_csv(file, datetime_format=CSV_TIME)
-    table = _arrow(frame, synthetic=synthetic)
+    table = _arrow(frame, about)
     if suffix == ".feather":
         return lambda file: feather.write_feather(table, file, compression="zstd")
     return lambda file: pq.write_table(table, file, compression="zstd", compression_level=3)
 
 
-def _arrow(frame: pl.DataFrame, *, synthetic: bool) -> pa.Table:
-    """Return an Arrow table with a plain ``dictionary<int32, string>`` contract, which every reader knows."""
-    table = frame.with_columns(pl.col("contract").cast(pl.String)).to_arrow()
-    at = table.schema.get_field_index("contract")
-    contract = table.column(at).cast(pa.string()).dictionary_encode()
-    table = table.set_column(at, "contract", contract)
-    return table.replace_schema_metadata({"synthetic": "true" if synthetic else "false"})
+def _arrow(frame: pl.DataFrame, about: Mapping[str, str]) -> pa.Table:
+    """Return an Arrow table whose words are plain ``dictionary<int32, string>``, which every reader knows."""
+    words = [name for name, kind in frame.schema.items() if kind == pl.Categorical]
+    table = frame.with_columns(pl.col(name).cast(pl.String) for name in words).to_arrow()
+    for name in words:
+        at = table.schema.get_field_index(name)
+        table = table.set_column(at, name, table.column(at).cast(pa.string()).dictionary_encode())
+    return table.replace_schema_metadata(dict(about))
 
 
 def _packaged(symbol: str) -> Instrument:

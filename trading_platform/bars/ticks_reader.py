@@ -77,17 +77,27 @@ class TickFile:
 
     def chunks(self) -> Iterator[TickArrays]:
         """Yield the ticks of each row group, in file order."""
-        for table in self._tables(_COLUMNS):
+        for table in self.tables(_COLUMNS):
             arrays = {name: self._array(table, name) for name in _COLUMNS}
             arrays["ts_us"] = arrays.pop("ts")
             yield TickArrays(**arrays)
 
     def prices_and_volumes(self) -> Iterator[tuple[npt.NDArray[np.float64], npt.NDArray[np.signedinteger]]]:
         """Yield only price and volume of each row group."""
-        for table in self._tables(("price", "volume")):
+        for table in self.tables(("price", "volume")):
             yield self._array(table, "price"), self._array(table, "volume")
 
-    def _tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+    def times(self) -> Iterator[npt.NDArray[np.int64]]:
+        """Yield only the times of each row group, epoch microseconds UTC, in file order."""
+        for table in self.tables(("ts",)):
+            yield self._array(table, "ts")
+
+    def tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield columns of each row group.
+
+        Raises:
+            LakeError: E505 if the file is damaged.
+        """
         # One thread: two row groups in flight would double the memory for no gain, the kernel is the other half of the time.
         for group in range(self._file.num_row_groups):
             try:

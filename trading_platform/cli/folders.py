@@ -31,14 +31,21 @@ def named_home(home: Path | None) -> Path | None:
     return (load_settings() if home is None else load_settings(home=home)).home
 
 
-def make_home(path: Path, *, sierra_dir: Path | None, demo: bool = False) -> Home:
+def make_home(
+    path: Path,
+    *,
+    sierra_dir: Path | None,
+    demo: bool = False,
+    gex_dir: Path | None = None,
+    chain_dir: Path | None = None,
+) -> Home:
     """Create or extend a home folder.
 
     Raises:
         ConfigurationError: E104 if synthetic and real data would mix, E173 if the disk refuses.
     """
     try:
-        return create_home(path, sierra_dir=sierra_dir, demo=demo)
+        return create_home(path, sierra_dir=sierra_dir, demo=demo, gex_dir=gex_dir, chain_dir=chain_dir)
     except OSError as error:
         raise ConfigurationError(
             "E173",

@@ -61,8 +61,13 @@ def settings_page() -> str:
 
 def _layout(home: Home) -> tuple[tuple[Path, str, str], ...]:
     return (
-        (_ROOT / "home.json", "marks the folder as a home; the data folder given to `tp init`", "no"),
+        (_ROOT / "home.json", "marks the folder as a home; the data folders given to `tp init`", "no"),
         (home.instruments_toml, "active instruments and changes to the packaged registry", "no"),
+        (
+            home.regimes_toml,
+            "changes to the parameters of gamma regimes, `[all]` or `[symbols.SPX]`; absent until you write it",
+            "yes, the defaults hold; regimes turn stale",
+        ),
         (home.rolls_csv, "explicit rolls; without it the calendar rule holds", "yes, the rolls of the rule come back"),
         (
             home.roll_gaps_csv,

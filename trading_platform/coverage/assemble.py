@@ -273,8 +273,9 @@ def _judge_quiet_days(
 def _name_cause(board: Board, index: int, rows: Mapping[str, _Row], never_made: Array) -> None:
     """Say of days that were never made that what they are made from is not stored either."""
     days = np.array([day.toordinal() for day in board.days])
-    for name in board.series[index].upstream:
-        if name in rows:
+    series = board.series[index]
+    for name in series.upstream:
+        if name in rows and name not in series.optional:
             columns = np.flatnonzero(never_made & ~np.isin(days, rows[name].stored.table["day"]))
             if len(columns):
                 number = board.texts.number(f"never made, {name} of that day is not stored")

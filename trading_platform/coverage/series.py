@@ -23,7 +23,9 @@ class Series:
         contract_version: version of its contract now.
         upstream: names (``MNQ/ticks``) of the dated series that it is made from.
         rejects: view of its refused records, empty if it has none.
-        on_demand: its days are made when somebody asks for them, because they cost money; one that nobody asked for is not missing.
+        optional: those of ``upstream`` without which a day is made as well.
+        on_demand: its days are made when somebody asks for them, because they cost money, or when somebody has saved a source for them; a
+            day of which nothing is known is not missing.
     """
 
     symbol: str
@@ -34,6 +36,7 @@ class Series:
     contract_version: int
     upstream: tuple[str, ...] = ()
     rejects: str = ""
+    optional: tuple[str, ...] = ()
     on_demand: bool = False
 
     @property
@@ -48,5 +51,5 @@ class Series:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Series:
         """Read what :meth:`as_dict` wrote."""
-        upstream: Sequence[str] = values["upstream"]
-        return cls(**{**values, "upstream": tuple(upstream)})
+        names: Mapping[str, Sequence[str]] = {name: values[name] for name in ("upstream", "optional")}
+        return cls(**{**values, **{name: tuple(found) for name, found in names.items()}})

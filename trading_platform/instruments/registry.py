@@ -36,6 +36,16 @@ class Registry:
     instruments: Mapping[str, Instrument]
     active: tuple[Instrument, ...] = field(default=())
 
+    @property
+    def with_assets(self) -> tuple[Instrument, ...]:
+        """Return what gets assets: the active instruments, then the series that describe the gamma exposure of active futures.
+
+        A future and its series belong together: without the series the enrichment of the future would be made from nothing.
+        """
+        described = [one.gex_underlying for one in self.active if one.is_future and one.gex_underlying is not None]
+        symbols = dict.fromkeys([*(one.symbol for one in self.active), *described])
+        return tuple(self.get(symbol) for symbol in symbols)
+
     def spelled(self, text: str) -> str:
         """Return the symbol that a person means: as written, else the only one that differs in capitals alone, else the text itself."""
         if text in self.instruments:

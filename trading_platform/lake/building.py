@@ -157,17 +157,30 @@ class Preview:
         step_us: width of a bucket.
         price: float64[n], last price in the bucket, NaN where nothing traded.
         volume: int64[n], volume in the bucket.
+        lines: name -> float64[n], levels to draw over the price, NaN where unknown; none for most datasets.
+        shaded: bool[n], buckets in which the source of the lines had gaps; None without lines.
     """
 
     start_us: int
     step_us: int
     price: np.ndarray[Any, np.dtype[np.float64]]
     volume: np.ndarray[Any, np.dtype[np.int64]]
+    lines: Mapping[str, np.ndarray[Any, np.dtype[np.float64]]] = field(default_factory=dict)
+    shaded: np.ndarray[Any, np.dtype[np.bool_]] | None = None
 
     def as_json(self) -> dict[str, Json]:
         """Return the points for the footer; a bucket without trades has price null."""
-        price = [None if value != value else value for value in self.price.tolist()]  # noqa: PLR0124 - NaN differs from itself
-        return {"start_us": self.start_us, "step_us": self.step_us, "price": price, "volume": self.volume.tolist()}
+        points: dict[str, Json] = {
+            "start_us": self.start_us,
+            "step_us": self.step_us,
+            "price": _nulls_for_nan(self.price),
+            "volume": self.volume.tolist(),
+        }
+        if self.lines:
+            points["lines"] = {name: _nulls_for_nan(values) for name, values in self.lines.items()}
+        if self.shaded is not None:
+            points["shaded"] = self.shaded.tolist()
+        return points
 
     @classmethod
     def of_rows(
@@ -206,8 +219,13 @@ class Preview:
         """Read the points of a footer."""
         import numpy as np
 
-        price = np.array([np.nan if value is None else value for value in stored["price"]], np.float64)
-        return cls(stored["start_us"], stored["step_us"], price, np.array(stored["volume"], np.int64))
+        def values(points: Sequence[float | None]) -> np.ndarray[Any, np.dtype[np.float64]]:
+            return np.array([np.nan if value is None else value for value in points], np.float64)
+
+        lines = {name: values(points) for name, points in stored.get("lines", {}).items()}
+        shaded = np.array(stored["shaded"], np.bool_) if "shaded" in stored else None
+        volume = np.array(stored["volume"], np.int64)
+        return cls(stored["start_us"], stored["step_us"], values(stored["price"]), volume, lines, shaded)
 
 
 @dataclass(frozen=True)
@@ -332,6 +350,10 @@ def present_fingerprint(builder: DayBuilder, plan: DayPlan, *, verify: bool = Fa
     """
     without_source = plan.decided is not None and plan.decided.is_without_rows
     return fingerprint_of(builder, plan, () if without_source else builder.hash_sources(plan, verify=verify))
+
+
+def _nulls_for_nan(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[float | None]:
+    return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - NaN differs from itself
 
 
 Progress = Callable[[str], None]

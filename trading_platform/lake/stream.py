@@ -223,8 +223,12 @@ def _open_parquet(sink: pa.NativeFile, contract: DatasetContract) -> pq.ParquetW
         compression_level=3,
         use_dictionary=list(contract.dictionary_columns),
         column_encoding=dict(contract.encodings),
-        # Extremes of text cost more than encoding it and nobody asks for them.
-        write_statistics=[field.name for field in contract.arrow_schema if not _is_text(field.type)],
+        # Extremes of text cost more than encoding it and nobody asks for them, unless the text orders the rows.
+        write_statistics=[
+            field.name
+            for field in contract.arrow_schema
+            if not _is_text(field.type) or field.name in contract.sort_by[:1]
+        ],
         write_page_index=True,
         # A damaged page must not decode into wrong numbers; costs nothing measurable.
         write_page_checksum=True,

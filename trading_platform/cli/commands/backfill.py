@@ -291,13 +291,12 @@ def remarks(reports: Sequence[AssetReport]) -> Iterator[str]:
     """Yield what people should know besides the counts: one line per asset and kind of remark, with the days it is about."""
     from ...lake.building import Outcome
 
+    yield from _absences(reports)
     for report in reports:
         name = report.key.to_user_string()
         kinds: dict[str, list[date]] = {}
         for planned in (*report.notes, *report.not_listed):
             kinds.setdefault(planned.why, []).append(planned.trade_date)
-        for planned in report.not_recorded:
-            kinds.setdefault(f"not recorded: {planned.why}", []).append(planned.trade_date)
         for result in report.results:
             if result.outcome is Outcome.WRITE and result.reason is not None:
                 kinds.setdefault(f"warning: {result.reason}", []).append(result.trade_date)
@@ -335,6 +334,18 @@ def paid_for(result: DayResult) -> str:
     named = [f"{part.symbol} {part.result.outcome.value} {usd(cost)}" for part, cost in costs[:_MOST_PARTS]]
     more = [f"{len(costs) - _MOST_PARTS} more"] if len(costs) > _MOST_PARTS else []
     return f"paid {usd(sum(cost for _, cost in costs))}: {', '.join([*named, *more])}"
+
+
+def _absences(reports: Sequence[AssetReport]) -> Iterator[str]:
+    """Yield what was not recorded, once for all assets concerned: a user without a source would read the same line for each of them."""
+    absent: dict[tuple[str, str], list[str]] = {}
+    for report in reports:
+        why: dict[str, list[date]] = {}
+        for planned in report.not_recorded:
+            why.setdefault(planned.why, []).append(planned.trade_date)
+        for found in _grouped(why):
+            absent.setdefault(found, []).append(report.key.to_user_string())
+    yield from (f"{', '.join(names)} {days} not recorded: {text}" for (text, days), names in absent.items())
 
 
 def _grouped(kinds: Mapping[str, Sequence[date]]) -> Iterator[tuple[str, str]]:

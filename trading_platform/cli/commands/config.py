@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import typer
 from pydantic import SecretStr
@@ -91,8 +92,10 @@ def _rows(dotenv: Mapping[str, str], home: Home | None) -> list[_Row]:
     derived: dict[str, tuple[str, str]] = {}
     if home is not None:
         derived["home"] = (str(home.path), f"nearest {HOME_FOLDER}/ upwards")
-        if home.sierra_dir is not None:
-            derived["sierra_dir"] = (str(home.sierra_dir), "home (tp init --sierra-dir)")
+        for name in ("sierra_dir", "gex_dir", "chain_dir"):
+            folder: Path | None = getattr(home, name)
+            if folder is not None:
+                derived[name] = (str(folder), f"home (tp init --{name.replace('_', '-')})")
     rows: list[_Row] = []
     for name, field in Settings.model_fields.items():
         variable = variable_of(name)
@@ -120,6 +123,7 @@ def _layout(home: Home) -> list[tuple[str, bool, str]]:
         (home.raw_dbn_dir, "raw level 2 as it was bought; what is deleted has to be paid for again"),
         (home.spend_ledger, "what was paid to vendors; without it the limits per day and month do not hold"),
         (home.instruments_toml, "active instruments and changes to the registry"),
+        (home.regimes_toml, "changes to the parameters of gamma regimes; the defaults where it is absent"),
         (home.rolls_csv, "explicit rolls; the calendar rule where it is absent"),
         (home.sources_toml, "files outside the data folder (tp import)"),
     )

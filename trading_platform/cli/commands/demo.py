@@ -29,16 +29,20 @@ if TYPE_CHECKING:
     from ..demo_l2 import Purchase
 
 _HELP = """
-Write synthetic Sierra Chart files, buy synthetic level 2 from a stand-in for DataBento, run the whole graph over them, and query the
-result. Run again, it finds that all is current.
+Write synthetic Sierra Chart files, gamma feed files and option chains, buy synthetic level 2 from a stand-in for DataBento, run the whole
+graph over them, and query the result. Run again, it finds that all is current.
 
 Example: tp demo
 
 The data are SYNTHETIC: a simulated market. They live in a home of their own and never mix with real data; --remove deletes it.
 """
-_PARTS = ("dagster", "lake", "cache", "sierra", "logs")
+_PARTS = ("dagster", "lake", "cache", "sierra", "gex", "chains", "logs")
+# A few chains a day are too far apart for regimes; those of the demo come from the feed.
+_CHAIN_DATASETS = ("chain*", "gex_levels", "gex_profile")
+_GAMMA_FOLDERS = {"gex_dir": "gex", "chain_dir": "chains"}
 _FILES = (
     "instruments.toml",
+    "regimes.toml",
     "rolls.csv",
     "sources.toml",
     ".sources.toml.lock",
@@ -94,7 +98,8 @@ def demo(
         _preview(path, json_output=json_output)
         return
     started = time.perf_counter()
-    opened = make_home(path, sierra_dir=path / "sierra", demo=True)
+    folders = {name: path / folder for name, folder in _GAMMA_FOLDERS.items()}
+    opened = make_home(path, sierra_dir=path / "sierra", demo=True, **folders)
     next_commands = _next_commands(opened)  # before the environment names this home
     archive = _write_archive(opened)
     if not json_output:
@@ -134,9 +139,10 @@ def _preview(path: Path, *, json_output: bool) -> None:
         console.print_json({"dry_run": True, "home": str(path), "trade_dates": [d.isoformat() for d in DEMO_DATES]})
         return
     console.out.print(
-        f"would write synthetic files for ES and MNQ, {len(DEMO_DATES)} trade dates, into {path / 'sierra'} and run "
-        f"ticks, bars_1s, bars_1m, on some dates depth_events, depth_metrics, l2 and l2_metrics, and the SQL views; level 2 comes from "
-        "a stand-in for DataBento in this process and costs pretend dollars\ndry run: nothing was created"
+        f"would write synthetic files for ES and MNQ, {len(DEMO_DATES)} trade dates, into {path / 'sierra'}, gamma exposure into "
+        f"{path / 'gex'} and {path / 'chains'}, and run ticks, bars_1s, bars_1m, on some dates depth_events, depth_metrics, gamma levels, "
+        "profiles, regimes, enriched bars, l2 and l2_metrics, and the SQL views; level 2 comes from a stand-in for DataBento in this "
+        "process and costs pretend dollars\ndry run: nothing was created"
     )
 
 
@@ -164,21 +170,32 @@ def _remove(path: Path, *, dry_run: bool, json_output: bool) -> None:
 
 
 def _write_archive(home: Home) -> _Archive:
-    """Write the instruments and the data files that are not there yet.
+    """Write the instruments and the data files that are not there yet: ticks and depth, gamma feed and chains.
 
     The manifest is written last and names every file with its size, so an interrupted demo writes its files again.
     """
-    from ...simulation import DEMO_DATES, DEMO_DEPTH_DATES, write_demo_archive
+    from ...simulation import (
+        DEMO_CHAIN_SYMBOL,
+        DEMO_DATES,
+        DEMO_DEPTH_DATES,
+        DEMO_GEX_DATES,
+        DEMO_REGIMES,
+        write_demo_archive,
+        write_demo_gamma,
+    )
     from ...simulation.archive import DEMO_ROOTS
 
-    text = activate_all(home, list(DEMO_ROOTS))
+    text = activate_all(home, [*DEMO_ROOTS, DEMO_CHAIN_SYMBOL])
     if text != read_instruments(home):
         write_instruments(home, text)
+    if not home.regimes_toml.is_file():
+        home.regimes_toml.write_text(DEMO_REGIMES, encoding="utf-8")
     manifest = home.demo_manifest
     folder = manifest.parent
-    dates, depth_dates = ([day.isoformat() for day in days] for days in (DEMO_DATES, DEMO_DEPTH_DATES))
+    parts = {"trade_dates": DEMO_DATES, "depth_dates": DEMO_DEPTH_DATES, "gex_dates": DEMO_GEX_DATES}
+    dates = {name: [day.isoformat() for day in days] for name, days in parts.items()}
     known = _read_manifest(manifest)
-    if (known.get("trade_dates"), known.get("depth_dates")) == (dates, depth_dates) and all(
+    if {name: known.get(name) for name in dates} == dates and all(
         (folder / file["name"]).is_file() and (folder / file["name"]).stat().st_size == file["size_bytes"]
         for file in known["files"]
     ):
@@ -186,16 +203,16 @@ def _write_archive(home: Home) -> _Archive:
     registry = load_registry(home.instruments_toml)
     rolls = load_roll_table(registry, home.rolls_csv)
     archive = write_demo_archive(folder, registry, rolls, depth_dates=DEMO_DEPTH_DATES)
+    gamma = write_demo_gamma(home.path / "gex", home.path / "chains", registry, rolls, trade_dates=DEMO_GEX_DATES)
     written: list[DemoFile | DepthDay] = [*archive.files, *archive.depth_files]
-    content = {
-        "note": SYNTHETIC_LABEL,
-        "trade_dates": dates,
-        "depth_dates": depth_dates,
-        "rows": archive.rows,
-        "files": [
-            {"name": f.path.relative_to(folder).as_posix(), "size_bytes": f.size_bytes, "rows": f.rows} for f in written
-        ],
-    }
+    files: list[dict[str, Any]] = [
+        {"name": f.path.relative_to(folder).as_posix(), "size_bytes": f.size_bytes, "rows": f.rows} for f in written
+    ]
+    files += [
+        {"name": f"../{path.relative_to(home.path).as_posix()}", "size_bytes": path.stat().st_size}
+        for path in (*gamma.feed_files, *gamma.chain_files)
+    ]
+    content = {"note": SYNTHETIC_LABEL, **dates, "rows": archive.rows, "files": files}
     manifest.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return _Archive(archive.rows, is_new=True)
 
@@ -209,7 +226,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _run(home: Home, *, json_output: bool) -> tuple[list[AssetReport], Purchase]:
-    from ...simulation import DEMO_DATES, DEMO_DEPTH_DATES, DEMO_L2_DATES
+    from ...simulation import DEMO_CHAIN_SYMBOL, DEMO_DATES, DEMO_DEPTH_DATES, DEMO_FEEDS, DEMO_GEX_DATES, DEMO_L2_DATES
     from ...simulation.archive import DEMO_ROOTS
     from ..demo_l2 import open_shop
 
@@ -222,9 +239,15 @@ def _run(home: Home, *, json_output: bool) -> tuple[list[AssetReport], Purchase]
         def assets(*datasets: str) -> list[str]:
             return [f"{root}/{dataset}" for root in DEMO_ROOTS for dataset in datasets]
 
+        registry = load_registry(home.instruments_toml)
+        gamma = [f"{registry.get(root).gex_underlying}/gex_*" for root in DEMO_FEEDS]
+        gamma += [f"{DEMO_CHAIN_SYMBOL}/{name}" for name in _CHAIN_DATASETS]
+        enriched = [f"{root}/{name}" for root in DEMO_FEEDS for name in ("gex_alignment", "enriched_bars")]
         requests = [
             backfill.make_request(platform, assets("depth_*"), (DEMO_DEPTH_DATES[0], DEMO_DEPTH_DATES[-1], None)),
             *backfill.requests_for(platform, assets("ticks", "bars_*"), DEMO_DATES, with_catalog=False),
+            # After the bars that are enriched with it.
+            *backfill.requests_for(platform, [*gamma, *enriched], DEMO_GEX_DATES, with_catalog=False),
             # After the ticks, with which each day of level 2 is compared.
             backfill.make_request(platform, assets("l2*"), (DEMO_L2_DATES[0], DEMO_L2_DATES[-1], None)),
         ]

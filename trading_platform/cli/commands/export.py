@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ import typer
 from ...clock import SystemClock
 from ...errors import ConfigurationError, command
 from ...sessions import opened, weekdays_between
-from ...settings import SYNTHETIC_LABEL
+from ...settings import SYNTHETIC_LABEL, load_settings
 from .. import console
 from ..folders import registry_of
 from ..options import (
@@ -32,6 +33,9 @@ from ..platform import locate_home
 
 if TYPE_CHECKING:
     from ...bars import ExportedDay
+    from ...bars.export import ExportKind
+    from ...instruments import Instrument, Registry
+    from ...lake import LocalLake
 
 _HELP = """
 Write the bars of one or more trade dates as files, one per day, made from the stored ticks.
@@ -40,6 +44,9 @@ Example: tp export bars MNQ --day 2025-09-02 --clock 5m --format csv --out expor
 
 One kind of bar: --clock 1s to 1d, --volume contracts, --ticks trades, or --dollars USD; without any, 1 minute. --from without --to
 means up to the latest trade date. The name of a CSV file of synthetic data ends in _synthetic.csv.
+
+--enriched writes every second of the session with the gamma snapshot that was known when it began, made from the stored bars_1s and
+gex_snapshots: tp export bars MNQ --day 2025-09-02 --enriched --session rth. For backtests add --latency-ms 1000.
 """
 
 
@@ -49,6 +56,21 @@ class FileFormat(StrEnum):
     PARQUET = "parquet"
     CSV = "csv"
     FEATHER = "feather"
+
+
+class SessionChoice(StrEnum):
+    """Which seconds are rows of an enriched export."""
+
+    FULL = "full"
+    RTH = "rth"
+
+
+class Category(StrEnum):
+    """Categories of the gamma feed."""
+
+    GEX_FULL = "gex_full"
+    GEX_ZERO = "gex_zero"
+    GEX_ONE = "gex_one"
 
 
 def register(app: typer.Typer) -> None:
@@ -67,6 +89,19 @@ def bars(
     volume: Annotated[int | None, typer.Option("--volume", help="Contracts per bar")] = None,
     ticks: Annotated[int | None, typer.Option("--ticks", help="Trades per bar")] = None,
     dollars: Annotated[float | None, typer.Option("--dollars", help="US dollars per bar")] = None,
+    enriched: Annotated[
+        bool, typer.Option("--enriched", help="Every second of the session, with gamma columns")
+    ] = False,
+    session: Annotated[
+        SessionChoice | None,
+        typer.Option("--session", help="With --enriched: full (default), or rth for the cash session"),
+    ] = None,
+    latency_ms: Annotated[
+        int | None, typer.Option("--latency-ms", help="With --enriched: a snapshot is known this long after its time")
+    ] = None,
+    category: Annotated[
+        Category | None, typer.Option("--category", help="With --enriched: category of the feed")
+    ] = None,
     file_format: Annotated[
         FileFormat | None, typer.Option("--format", help="Format; default: that of --out, else parquet")
     ] = None,
@@ -88,24 +123,27 @@ def bars(
     instrument = registry.get(symbol)
     days = _days(symbol, (day_of(day), day_of(first), day_of(last)), lambda: opened(SystemClock().now(), instrument))
     target, chosen = _target(out, file_format, days, symbol)
-    from ...bars.export import already_there, bar_kind, export_bars, marked
+    from ...bars.export import already_there, marked
     from ...lake import LocalLake
 
-    lake = LocalLake(home.lake_dir)
     kind: dict[str, Any] = {"clock": clock, "volume": volume, "ticks": ticks, "dollars": dollars}
+    extra: dict[str, Any] = {"session": session, "latency_ms": latency_ms, "category": category}
+    lake = LocalLake(home.lake_dir)
+    if enriched:
+        export = _enriched_export(lake, instrument, registry, days, kind, extra)
+    else:
+        _refuse_without_enriched(symbol, days, extra)
+        export = _plain_export(lake, instrument, days, kind)
 
     def run(folder: Path, *, replace_files: bool) -> list[ExportedDay]:
-        return export_bars(
-            lake, symbol, days, **kind, file_format=chosen, out=folder, instrument=instrument, force=replace_files
-        )
+        return export.run(file_format=chosen, out=folder, force=replace_files)
 
     def refuse(path: Path) -> None:
         if not force and path.exists():
-            raise already_there(path, symbol, days, bar_kind(**kind), chosen, out)
+            raise already_there(path, symbol, days, export.kind(), chosen, out)
 
     if target is not None:
-        footer = lake.footer("ticks", symbol, days[0])
-        target = marked(target, synthetic=footer is not None and footer.synthetic)
+        target = marked(target, synthetic=export.is_synthetic(days[0]))
     if dry_run:
         # Everything but the place is real, so that what would be refused is refused now.
         with tempfile.TemporaryDirectory() as scratch:
@@ -119,6 +157,94 @@ def bars(
         refuse(target)
         exported = _to_file(run, target)
     _report(exported, dry_run=dry_run, json_output=json_output)
+
+
+@dataclass(frozen=True)
+class _Export:
+    """One way to export: the function, the kind for messages and names, and where the mark of synthetic data comes from.
+
+    Attributes:
+        run: writes the files; takes ``file_format``, ``out`` and ``force``.
+        kind: what is exported; may refuse options.
+        is_synthetic: tells of a trade date whether any of its inputs was generated.
+    """
+
+    run: Callable[..., list[ExportedDay]]
+    kind: Callable[[], ExportKind]
+    is_synthetic: Callable[[date], bool]
+
+
+def _plain_export(lake: LocalLake, instrument: Instrument, days: Sequence[date], kind: dict[str, Any]) -> _Export:
+    """Return the export of bars made from ticks."""
+    from ...bars.export import bar_kind, export_bars
+
+    def is_synthetic(day: date) -> bool:
+        footer = lake.footer("ticks", instrument.symbol, day)
+        return footer is not None and footer.synthetic
+
+    run = partial(export_bars, lake, instrument.symbol, days, **kind, instrument=instrument)
+    return _Export(run, partial(bar_kind, **kind), is_synthetic)
+
+
+def _enriched_export(
+    lake: LocalLake,
+    instrument: Instrument,
+    registry: Registry,
+    days: Sequence[date],
+    kind: dict[str, Any],
+    extra: dict[str, Any],
+) -> _Export:
+    """Return the export of enriched bars.
+
+    Raises:
+        ConfigurationError: E160 if another kind of bar was asked for as well.
+        QualityError: E493 if the instrument has no underlying, or a setting makes no sense.
+    """
+    from ...enrichment import AttachPolicy, EnrichedInstrument, export_enriched_bars, underlying_of
+    from ...enrichment.export import enriched_kind, is_synthetic
+    from ...sessions import calendar_for
+
+    symbol = instrument.symbol
+    asked = [f"--{name}" for name, value in kind.items() if value is not None]
+    if asked:
+        raise ConfigurationError(
+            "E160",
+            f"--enriched and {asked[0]} exclude each other",
+            "enriched bars have one row per second; nothing was written",
+            command("tp", "export", "bars", symbol, *_span(days), "--enriched"),
+        )
+    settings = load_settings()
+    policy = AttachPolicy(
+        category=settings.gex_category if extra["category"] is None else str(extra["category"]),
+        gex_latency_ms=settings.gex_latency_ms if extra["latency_ms"] is None else extra["latency_ms"],
+        stale_after_ms=settings.gex_stale_after_ms,
+        stale_outside_ms=settings.gex_stale_outside_ms,
+        chain_stale_after_ms=settings.chain_stale_after_ms,
+    )
+    calendar, underlying = calendar_for(instrument.calendar), underlying_of(instrument, registry)
+    of = EnrichedInstrument(instrument, lake, calendar, underlying, SystemClock(), policy)
+    session = str(extra["session"] or SessionChoice.FULL)
+    return _Export(
+        partial(export_enriched_bars, of, days, session=session),
+        partial(enriched_kind, session, policy),
+        partial(is_synthetic, of),
+    )
+
+
+def _refuse_without_enriched(symbol: str, days: Sequence[date], extra: dict[str, Any]) -> None:
+    """Refuse options that would do nothing."""
+    asked = [name for name, value in extra.items() if value is not None]
+    if asked:
+        raise ConfigurationError(
+            "E160",
+            f"--{asked[0].replace('_', '-')} and bars made from ticks exclude each other",
+            "only enriched bars know the gamma feed; nothing was written",
+            command("tp", "export", "bars", symbol, *_span(days), "--enriched"),
+        )
+
+
+def _span(days: Sequence[date]) -> tuple[object, ...]:
+    return ("--from", days[0], "--to", days[-1]) if days else ()
 
 
 def _days(symbol: str, options: tuple[date | None, date | None, date | None], latest: Callable[[], date]) -> list[date]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,7 @@ Create the home folder that holds lake, run history and the list of instruments.
 
 Example: tp init --sierra-dir ~/SierraChart/Data --instruments MNQ,ES
 """
+_KINDS = {"gex_dir": "gamma feed files", "chain_dir": "option chains"}
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,12 @@ def init(
     sierra_dir: Annotated[
         Path | None, typer.Option("--sierra-dir", help="Sierra Chart's Data folder; default: TP_SIERRA_DIR")
     ] = None,
+    gex_dir: Annotated[
+        Path | None, typer.Option("--gex-dir", help="Folder for gamma feed files; default: TP_GEX_DIR")
+    ] = None,
+    chain_dir: Annotated[
+        Path | None, typer.Option("--chain-dir", help="Folder with saved option chains; default: TP_CHAIN_DIR")
+    ] = None,
     instruments: Annotated[
         str | None, typer.Option("--instruments", help="Symbols that get assets, separated by commas: MNQ,ES")
     ] = None,
@@ -81,19 +89,28 @@ def init(
     symbols = [registry.spelled(symbol.strip()) for symbol in (instruments or "").split(",") if symbol.strip()]
     for symbol in symbols:
         registry.get(symbol)
-    folder = _checked_folder(sierra_dir or load_settings().sierra_dir or existing.sierra_dir)
+    settings = load_settings()
+    folder = _checked_folder(sierra_dir or settings.sierra_dir or existing.sierra_dir)
+    gamma = {
+        "gex_dir": _existing_folder(gex_dir or settings.gex_dir or existing.gex_dir),
+        "chain_dir": _existing_folder(chain_dir or settings.chain_dir or existing.chain_dir),
+    }
     findings = None if folder is None else _look_into(folder, registry)
     refuse_mixture(path, demo=False)
     if not dry_run:
-        existing = make_home(path, sierra_dir=folder)
+        existing = make_home(path, sierra_dir=folder, gex_dir=gamma["gex_dir"], chain_dir=gamma["chain_dir"])
         _activate(existing, symbols)
     active = _active_after(existing, symbols)
     next_command = _next_command(path, active, folder, findings)
     if json_output:
-        console.print_json(_as_json(path, folder, active, findings, next_command, dry_run=dry_run))
+        folders = {"sierra_dir": folder, **gamma}
+        console.print_json(_as_json(path, folders, active, findings, next_command, dry_run=dry_run))
         return
     console.out.print(f"{'would be ' if dry_run else ''}home: {path}")
     console.out.print(f"data folder: {folder or 'none'}")
+    for name, gamma_folder in gamma.items():
+        if gamma_folder is not None:
+            console.out.print(f"{_KINDS[name]}: {gamma_folder}")
     console.out.print(f"active instruments: {', '.join(active) or 'none'}")
     if findings is not None:
         _print_findings(findings)
@@ -110,6 +127,22 @@ def _checked_folder(folder: Path | None) -> Path | None:
         "E163",
         f"the Sierra Chart folder {folder} does not exist or is no folder",
         "it is the folder Data inside the folder of SierraChart.exe, where the .scid files lie; nothing was created",
+        "tp init --help",
+    )
+
+
+def _existing_folder(folder: Path | None) -> Path | None:
+    """Return a folder of gamma data, which need not hold anything yet.
+
+    Raises:
+        ConfigurationError: E163 if it does not exist.
+    """
+    if folder is None or folder.expanduser().is_dir():
+        return None if folder is None else folder.expanduser().resolve()
+    raise ConfigurationError(
+        "E163",
+        f"the folder {folder} does not exist or is no folder",
+        "files of the gamma feed and option chains are read from folders that exist; nothing was created",
         "tp init --help",
     )
 
@@ -163,12 +196,18 @@ def _print_findings(findings: Findings) -> None:
 
 
 def _as_json(
-    path: Path, folder: Path | None, active: list[str], findings: Findings | None, next_command: str, *, dry_run: bool
+    path: Path,
+    folders: Mapping[str, Path | None],
+    active: list[str],
+    findings: Findings | None,
+    next_command: str,
+    *,
+    dry_run: bool,
 ) -> dict[str, Any]:
     return {
         "dry_run": dry_run,
         "home": str(path),
-        "sierra_dir": None if folder is None else str(folder),
+        **{name: None if folder is None else str(folder) for name, folder in folders.items()},
         "active": active,
         "contracts": {} if findings is None else findings.contracts(),
         "unresolved": [] if findings is None else list(findings.unresolved),

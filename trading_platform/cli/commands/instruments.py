@@ -21,7 +21,7 @@ from ..options import DryRunOption, JsonOption, command_family
 from ..platform import locate_home
 
 _LIST = """
-List all instruments; active ones get assets.
+List all instruments; active ones get assets. A future makes the series active that describes its gamma exposure (MNQ: NQ_NDX).
 
 Example: tp instruments list
 """
@@ -68,7 +68,7 @@ def list_instruments(json_output: JsonOption = False) -> None:
     """List all instruments."""
     home = home_or_none()
     registry = registry_of(home)
-    active = {instrument.symbol for instrument in registry.active}
+    active = {instrument.symbol for instrument in registry.with_assets}
     if json_output:
         console.print_json([_as_json(i, is_active=i.symbol in active) for i in registry.instruments.values()])
         return
@@ -101,7 +101,7 @@ def show(
     home = home_or_none()
     registry = registry_of(home)
     instrument = registry.get(registry.spelled(symbol))
-    values = _as_json(instrument, is_active=instrument in registry.active)
+    values = _as_json(instrument, is_active=instrument in registry.with_assets)
     values["front_contract_today"] = _front(instrument, registry, home)
     if json_output:
         console.print_json(values)

@@ -6,9 +6,11 @@ import os
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 
 from ...errors import ConfigurationError
 from ...settings import PREFIX, Home, load_settings
@@ -99,10 +101,13 @@ def _environment(home: Home) -> dict[str, str]:
     own = {
         PREFIX + name.upper(): str(value)
         for name, value in settings.model_dump().items()
-        if value is not None and name != "home"
+        # A secret would be passed on as its mask; nothing that the children do needs one.
+        if value is not None and name != "home" and not isinstance(value, SecretStr)
     }
-    if settings.sierra_dir is not None:
-        own[f"{PREFIX}SIERRA_DIR"] = str(settings.sierra_dir.absolute())
+    for name in ("sierra_dir", "gex_dir", "chain_dir"):
+        folder: Path | None = getattr(settings, name)
+        if folder is not None:
+            own[PREFIX + name.upper()] = str(folder.absolute())
     return {
         **os.environ,
         **own,

@@ -75,6 +75,72 @@ def _l2_metrics() -> type[ContractModel]:
     return L2Metrics
 
 
+def _chain_cboe() -> type[ContractModel]:
+    from .chains import ChainCboe
+
+    return ChainCboe
+
+
+def _chain() -> type[ContractModel]:
+    from .chains import Chain
+
+    return Chain
+
+
+def _chain_rejects() -> type[ContractModel]:
+    from .chains import ChainRejects
+
+    return ChainRejects
+
+
+def _gex_snapshots() -> type[ContractModel]:
+    from .gex_feed import GexSnapshots
+
+    return GexSnapshots
+
+
+def _gex_strikes() -> type[ContractModel]:
+    from .gex_feed import GexStrikes
+
+    return GexStrikes
+
+
+def _gex_feed_rejects() -> type[ContractModel]:
+    from .gex_feed import GexFeedRejects
+
+    return GexFeedRejects
+
+
+def _gex_alignment() -> type[ContractModel]:
+    from .enrichment import GexAlignment
+
+    return GexAlignment
+
+
+def _enriched_bars() -> type[ContractModel]:
+    from .enrichment import EnrichedBars
+
+    return EnrichedBars
+
+
+def _gex_levels() -> type[ContractModel]:
+    from .gex_levels import GexLevels
+
+    return GexLevels
+
+
+def _gex_profile() -> type[ContractModel]:
+    from .gex_levels import GexProfile
+
+    return GexProfile
+
+
+def _gex_regimes() -> type[ContractModel]:
+    from .regimes import GexRegimes
+
+    return GexRegimes
+
+
 TICK_REJECTS = DatasetContract(
     name="tick_rejects",
     version=1,
@@ -161,6 +227,93 @@ L2_METRICS = DatasetContract(
     load_model=_l2_metrics,
     sort_by=("ts",),
 )
+CHAIN_REJECTS = DatasetContract(
+    name="chain_rejects",
+    version=1,
+    description="Contract lines and files of option chains that were refused, unchanged, with the reason.",
+    load_model=_chain_rejects,
+    sort_by=("observed_at", "file", "row"),
+    sort_strict=False,
+    folder="quarantine/chain_cboe",
+)
+CHAIN_CBOE = DatasetContract(
+    name="chain_cboe",
+    version=1,
+    description="One row per option contract and snapshot, from quote tables of Cboe.",
+    load_model=_chain_cboe,
+    sort_by=("observed_at", "option_symbol"),
+    rejects=CHAIN_REJECTS,
+    is_primary=True,
+)
+CHAIN = DatasetContract(
+    name="chain",
+    version=1,
+    description="One row per option contract, snapshot and source: the chains of all sources.",
+    load_model=_chain,
+    sort_by=("observed_at", "source", "option_symbol"),
+)
+GEX_FEED_REJECTS = DatasetContract(
+    name="gex_feed_rejects",
+    version=1,
+    description="Elements of gamma feed files that did not become snapshots, unchanged, with the reason.",
+    load_model=_gex_feed_rejects,
+    sort_by=("category", "position"),
+    folder="quarantine/gex_snapshots",
+)
+GEX_SNAPSHOTS = DatasetContract(
+    name="gex_snapshots",
+    version=1,
+    description="One row per snapshot of the vendor's gamma feed and category, with wall candidates and 15 s change.",
+    load_model=_gex_snapshots,
+    sort_by=("category", "ts"),
+    rejects=GEX_FEED_REJECTS,
+    is_primary=True,
+)
+GEX_STRIKES = DatasetContract(
+    name="gex_strikes",
+    version=1,
+    description="One row per strike of every snapshot of the vendor's gamma feed, by category.",
+    load_model=_gex_strikes,
+    sort_by=("category", "ts", "strike"),
+    is_primary=True,
+)
+GEX_ALIGNMENT = DatasetContract(
+    name="gex_alignment",
+    version=1,
+    description="One row per tick: the snapshot of the gamma feed that was known when it traded, and its age.",
+    load_model=_gex_alignment,
+    sort_by=("seq",),
+    row_number="seq",
+)
+ENRICHED_BARS = DatasetContract(
+    name="enriched_bars",
+    version=1,
+    description="One row per second of the session: the bar and the gamma snapshot known when the second began; gaps of both apart.",
+    load_model=_enriched_bars,
+    sort_by=("ts",),
+)
+GEX_LEVELS = DatasetContract(
+    name="gex_levels",
+    version=1,
+    description="One row per snapshot of an option chain: gamma exposure, zero gamma, walls, with own greeks and those of the source.",
+    load_model=_gex_levels,
+    sort_by=("observed_at", "source"),
+)
+GEX_PROFILE = DatasetContract(
+    name="gex_profile",
+    version=1,
+    description="Gamma exposure of every snapshot by strike, by level of the underlying and by expiry.",
+    load_model=_gex_profile,
+    sort_by=("seq",),
+    row_number="seq",
+)
+GEX_REGIMES = DatasetContract(
+    name="gex_regimes",
+    version=1,
+    description="The gamma regime at every observation of an underlying, with the reasons for it.",
+    load_model=_gex_regimes,
+    sort_by=("ts", "source"),
+)
 CONTRACTS: Mapping[str, DatasetContract] = {
     contract.name: contract
     for contract in (
@@ -174,16 +327,38 @@ CONTRACTS: Mapping[str, DatasetContract] = {
         L2,
         L2_REJECTS,
         L2_METRICS,
+        CHAIN_CBOE,
+        CHAIN_REJECTS,
+        CHAIN,
+        GEX_SNAPSHOTS,
+        GEX_STRIKES,
+        GEX_FEED_REJECTS,
+        GEX_LEVELS,
+        GEX_PROFILE,
+        GEX_ALIGNMENT,
+        ENRICHED_BARS,
+        GEX_REGIMES,
     )
 }
 
 __all__ = [
     "BARS_1M",
     "BARS_1S",
+    "CHAIN",
+    "CHAIN_CBOE",
+    "CHAIN_REJECTS",
     "CONTRACTS",
     "DEPTH_EVENTS",
     "DEPTH_METRICS",
     "DEPTH_REJECTS",
+    "ENRICHED_BARS",
+    "GEX_ALIGNMENT",
+    "GEX_FEED_REJECTS",
+    "GEX_LEVELS",
+    "GEX_PROFILE",
+    "GEX_REGIMES",
+    "GEX_SNAPSHOTS",
+    "GEX_STRIKES",
     "L2",
     "L2_METRICS",
     "L2_REJECTS",

@@ -1,0 +1,1 @@
+"""Tests of option chains: files, days, storage."""

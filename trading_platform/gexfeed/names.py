@@ -1,0 +1,89 @@
+"""Names of the vendor's series, categories and history files.
+
+Belongs here: the file name rule and which series describes which instrument. Does not belong here: folders (``archive.py``), content
+(``decode.py``).
+
+Source: the vendor's public file names ``YYYY-MM-DD_<TICKER>_classic_<category>.json[.gz]``. The category stands in the name only: no field
+of a snapshot tells it, so a name without a known category is an error and never a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+CATEGORIES: Final = ("gex_full", "gex_one", "gex_zero")
+"""All expiries up to 90 days, the expiry after the next one, the next expiry: in the order in which they are stored."""
+
+DEFAULT_CATEGORY: Final = "gex_full"
+
+# Series that the vendor maps to a future carry the basis in their strikes: NDX and NQ_NDX are different series with different rows.
+_FEEDS: Final[Mapping[str, str]] = {
+    "ES": "ES_SPX",
+    "MES": "ES_SPX",
+    "SPX": "ES_SPX",
+    "ES_SPX": "ES_SPX",
+    "NQ": "NQ_NDX",
+    "MNQ": "NQ_NDX",
+    "NDX": "NQ_NDX",
+    "NQ_NDX": "NQ_NDX",
+}
+# Not anchored: browsers and people add " (1)", prefixes and other endings. The bytes tell whether it is gzip.
+_NAME = re.compile(
+    r"(?<!\d)(?P<date>\d{4}-\d{2}-\d{2})_(?P<ticker>[A-Z0-9_]+?)_classic_(?P<category>gex_[a-z0-9]+)(?![a-z0-9])",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedName:
+    """What the name of a history file says.
+
+    Attributes:
+        trade_date: New York calendar day of the file.
+        ticker: the vendor's series, e.g. ``NQ_NDX``.
+        category: as written, lower case; known only if it is one of ``CATEGORIES``.
+    """
+
+    trade_date: date
+    ticker: str
+    category: str
+
+    @property
+    def is_known(self) -> bool:
+        """Tell whether the category is one of the vendor's."""
+        return self.category in CATEGORIES
+
+
+def feed_for(symbol: str) -> str | None:
+    """Return the series that describes an instrument, e.g. ``NQ_NDX`` for ``MNQ``; None if the vendor has none.
+
+    It chooses a feed. It says nothing about rows: those of ``NDX`` and ``NQ_NDX`` are never merged.
+    """
+    return _FEEDS.get(symbol.upper())
+
+
+def read_name(name: str) -> FeedName | None:
+    """Read a file name or the last part of a URL; None if it does not have the vendor's form."""
+    match = _NAME.search(name)
+    if match is None:
+        return None
+    try:
+        trade_date = date.fromisoformat(match["date"])
+    except ValueError:
+        return None
+    return FeedName(trade_date, match["ticker"].upper(), match["category"].lower())
+
+
+def file_name(trade_date: date, ticker: str, category: str, *, is_gzip: bool) -> str:
+    """Return the vendor's name of a history file; the ending tells what the bytes are."""
+    return f"{trade_date.isoformat()}_{ticker}_classic_{category}.json{'.gz' if is_gzip else ''}"
+
+
+def is_hidden(path: Path) -> bool:
+    """Tell whether a file is one that nobody put there on purpose: temporaries of downloads, folder settings."""
+    return path.name.startswith((".", "~")) or path.name.lower().endswith((".tmp", ".part", ".crdownload"))
