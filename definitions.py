@@ -25,6 +25,7 @@ from jobs.refresh import RefreshSettings  # noqa: E402
 from resources import build_resources  # noqa: E402
 from sensors.dead_runs import dead_runs_sensor  # noqa: E402
 from sensors.new_files import new_files_sensor  # noqa: E402
+from sensors.new_gamma_files import new_gamma_files_sensors  # noqa: E402
 from sensors.run_failures import run_failures_sensor  # noqa: E402
 from sensors.watchlist import watchlist_sensor  # noqa: E402
 from trading_platform.bars import BarsBuilder  # noqa: E402
@@ -34,11 +35,12 @@ from trading_platform.depth import DepthMetricsBuilder  # noqa: E402
 from trading_platform.enrichment import EnrichedBarsBuilder, GexAlignmentBuilder  # noqa: E402
 from trading_platform.gex.builder import GexLevelsBuilder, GexProfileBuilder  # noqa: E402
 from trading_platform.gexfeed import GexSnapshotsBuilder, GexStrikesBuilder  # noqa: E402
+from trading_platform.home import Home, find_home  # noqa: E402
 from trading_platform.instruments import InstrumentKind, load_registry  # noqa: E402
 from trading_platform.l2.metrics_builder import L2MetricsBuilder  # noqa: E402
 from trading_platform.logs import configure_logs  # noqa: E402
 from trading_platform.regimes import GexRegimesBuilder  # noqa: E402
-from trading_platform.settings import Home, find_home, load_settings  # noqa: E402
+from trading_platform.settings import load_settings  # noqa: E402
 from trading_platform.sierra import TicksBuilder  # noqa: E402
 from trading_platform.sierra.depth import DepthEventsBuilder  # noqa: E402
 
@@ -126,6 +128,7 @@ def build_defs(
             run_failures_sensor(),
             watchlist_sensor(home.claims_dir, interval_s=settings.watch_interval_s),
             *([] if watch is None else [watch]),
+            *new_gamma_files_sensors(dated, home.claims_dir, pace, interval_s=settings.watch_interval_s),
         ],
         resources={**build_resources(home, settings), **(resource_overrides or {})},
         # A process per step costs 1.5 CPU seconds of imports; the work of a step is often less.

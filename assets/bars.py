@@ -1,4 +1,8 @@
-"""Stage bars: trade bars from ticks, and the dense grid of bars with gamma exposure."""
+"""Stage bars: trade bars from ticks, and the dense grid of bars with gamma exposure.
+
+Belongs here: the definitions of these assets. Does not belong here: the builders (``trading_platform.bars``,
+``trading_platform.enrichment``).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,6 @@ from trading_platform.lake.contracts import BARS_1M, BARS_1S, ENRICHED_BARS
 
 from . import keys
 from .dated import dated_asset
-from .gex import has_chains, underlying_with_gamma
 from .metadata import DescribeColumns
 
 
@@ -39,15 +42,16 @@ def enriched_asset(
     instrument: Instrument, registry: Registry, describe: DescribeColumns
 ) -> Iterator[dg.AssetsDefinition]:
     """Define ``<FUT>/enriched_bars`` of a future that has an underlying."""
-    underlying = underlying_with_gamma(instrument, registry)
+    underlying = registry.gamma_of(instrument)
     if underlying is None:
         return
     upstream = [
         keys.asset_key(instrument.symbol, keys.BARS_1S),
         keys.asset_key(underlying.symbol, keys.GEX_SNAPSHOTS),
     ]
-    if has_chains(underlying):
-        upstream.append(keys.asset_key(underlying.symbol, keys.GEX_LEVELS))
+    chains = registry.chains_of(instrument)
+    if chains is not None:
+        upstream.append(keys.asset_key(chains.symbol, keys.GEX_LEVELS))
     yield dated_asset(
         instrument,
         ENRICHED_BARS,

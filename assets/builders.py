@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -21,7 +22,13 @@ from trading_platform.databento.l2_builder import L2Builder
 from trading_platform.databento.targets import SHARES_CALENDAR
 from trading_platform.databento.vendor import Vendor
 from trading_platform.depth import DepthMetricsBuilder
-from trading_platform.enrichment import AttachPolicy, EnrichedBarsBuilder, GexAlignmentBuilder, underlying_of
+from trading_platform.enrichment import (
+    AttachPolicy,
+    EnrichedBarsBuilder,
+    GexAlignmentBuilder,
+    chain_underlying_of,
+    underlying_of,
+)
 from trading_platform.gex.builder import GexLevelsBuilder, GexProfileBuilder
 from trading_platform.gexfeed import FeedArchive, GexSnapshotsBuilder, GexStrikesBuilder
 from trading_platform.instruments import Instrument, Registry, RollTable
@@ -121,7 +128,7 @@ class Workbench:
             feed_archive=resources["gamma"].feed_archive(),
             chain_archive=resources["gamma"].chain_archive(clock),
             attach_policy=resources["gamma"].policy(),
-            regime_parameters=resources["gamma"].regime_parameters,
+            regime_parameters=partial(resources["gamma"].regime_parameters, registry=registry),
         )
 
     @classmethod
@@ -218,6 +225,7 @@ def _chain_cboe(instrument: Instrument, bench: Workbench) -> DayBuilder:
         calendar=calendar_for(instrument.calendar),
         clock=bench.clock,
         stat_cache=bench.stat_cache,
+        price_band=instrument.price_band,
     )
 
 
@@ -230,20 +238,27 @@ def _from_chains(
     return make
 
 
-def _enriched(
-    kind: type[GexAlignmentBuilder | EnrichedBarsBuilder],
-) -> Callable[[Instrument, Workbench], DayBuilder]:
-    def make(instrument: Instrument, bench: Workbench) -> DayBuilder:
-        return kind(
-            instrument=instrument,
-            lake=bench.lake,
-            calendar=calendar_for(instrument.calendar),
-            clock=bench.clock,
-            underlying=underlying_of(instrument, bench.registry),
-            policy=bench.attach_policy,
-        )
+def _alignment(instrument: Instrument, bench: Workbench) -> DayBuilder:
+    return GexAlignmentBuilder(
+        instrument=instrument,
+        lake=bench.lake,
+        calendar=calendar_for(instrument.calendar),
+        clock=bench.clock,
+        underlying=underlying_of(instrument, bench.registry),
+        policy=bench.attach_policy,
+    )
 
-    return make
+
+def _enriched_bars(instrument: Instrument, bench: Workbench) -> DayBuilder:
+    return EnrichedBarsBuilder(
+        instrument=instrument,
+        lake=bench.lake,
+        calendar=calendar_for(instrument.calendar),
+        clock=bench.clock,
+        underlying=underlying_of(instrument, bench.registry),
+        policy=bench.attach_policy,
+        chain_underlying=chain_underlying_of(instrument, bench.registry),
+    )
 
 
 def _regimes(instrument: Instrument, bench: Workbench) -> DayBuilder:
@@ -273,8 +288,8 @@ _BUILDERS: Mapping[str, Callable[[Instrument, Workbench], DayBuilder]] = {
     keys.GEX_LEVELS: _from_chains(GexLevelsBuilder),
     keys.GEX_PROFILE: _from_chains(GexProfileBuilder),
     keys.GEX_REGIMES: _regimes,
-    keys.GEX_ALIGNMENT: _enriched(GexAlignmentBuilder),
-    keys.ENRICHED_BARS: _enriched(EnrichedBarsBuilder),
+    keys.GEX_ALIGNMENT: _alignment,
+    keys.ENRICHED_BARS: _enriched_bars,
 }
 
 

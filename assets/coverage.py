@@ -5,6 +5,7 @@ drawn (``trading_platform.coverage``), the run history (``run_history.py``), the
 """
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,8 @@ def series_of(specs: Iterable[dg.AssetSpec], registry: Registry) -> list[Series]
     # A day of the watchlist is many files, so it is no row.
     dated = [spec for spec in specs if spec.partitions_def == TRADE_DATES and spec.key != keys.WATCHLIST]
     names = {spec.key.to_user_string() for spec in dated}
-    saved = _saved_now_and_then(dated)
+    saved = _with_descendants(dated, keys.SAVED_NOW_AND_THEN)
+    recorded = _with_descendants(dated, keys.RECORDED)
     rows = []
     for spec in dated:
         symbol, dataset = spec.key.path
@@ -124,15 +126,16 @@ def series_of(specs: Iterable[dg.AssetSpec], registry: Registry) -> list[Series]
                 optional=tuple(sorted(key.to_user_string() for key in upstream if keys.is_optional(key, spec.key))),
                 rejects="" if contract.rejects is None else contract.rejects.name,
                 on_demand=dataset in keys.PAID or spec.key in saved,
+                recorded=spec.key in recorded,
             )
         )
     symbols, datasets = [instrument.symbol for instrument in registry.with_assets], list(CONTRACTS)
     return sorted(rows, key=lambda row: (symbols.index(row.symbol), datasets.index(row.dataset)))
 
 
-def _saved_now_and_then(specs: Sequence[dg.AssetSpec]) -> set[dg.AssetKey]:
-    """Return the assets whose sources exist on some days only, with all that needs them."""
-    found = {spec.key for spec in specs if spec.key.path[-1] in keys.SAVED_NOW_AND_THEN}
+def _with_descendants(specs: Sequence[dg.AssetSpec], datasets: AbstractSet[str]) -> set[dg.AssetKey]:
+    """Return the assets of some datasets, with all that needs them."""
+    found = {spec.key for spec in specs if spec.key.path[-1] in datasets}
     while more := {
         spec.key
         for spec in specs

@@ -1,5 +1,8 @@
 """Stage gex: gamma exposure from the feed and from option chains, and the snapshot that belongs to each tick.
 
+Belongs here: the definitions of these assets. Does not belong here: the builders (``trading_platform``), which instrument has gamma
+exposure (``trading_platform.instruments``).
+
 Which instrument has what follows from ``gex_underlying`` in the registry. One that names itself has gamma exposure of its own: the feed
 assets, because the vendor sells series of futures (``NQ_NDX``) and of indices (``SPX``) alike, and a future may be described by either;
 and, unless it is a series that only the vendor has, the assets of its option chains. A future that names another one is aligned with it.
@@ -16,7 +19,7 @@ from trading_platform.chains import ChainBuilder, ChainCboeBuilder
 from trading_platform.enrichment import GexAlignmentBuilder
 from trading_platform.gex.builder import GexLevelsBuilder, GexProfileBuilder
 from trading_platform.gexfeed import GexSnapshotsBuilder, GexStrikesBuilder
-from trading_platform.instruments import Instrument, InstrumentKind, Registry
+from trading_platform.instruments import Instrument, Registry
 from trading_platform.lake.contracts import (
     CHAIN,
     CHAIN_CBOE,
@@ -34,22 +37,13 @@ from .metadata import DescribeColumns
 STAGE = "gex"
 
 
-def has_own_gamma(instrument: Instrument) -> bool:
-    """Tell whether gamma exposure of an instrument is stored under its own symbol."""
-    return instrument.gex_underlying == instrument.symbol
-
-
-def has_chains(instrument: Instrument) -> bool:
-    """Tell whether an instrument has option chains; a series that the vendor maps to a future has none."""
-    return has_own_gamma(instrument) and instrument.kind is not InstrumentKind.VENDOR_SERIES
-
-
 def gamma_assets(instrument: Instrument, describe: DescribeColumns) -> Iterator[dg.AssetsDefinition]:
     """Define everything that is made from files of the feed and from chains of one instrument; nothing if it has no gamma of its own."""
-    if has_own_gamma(instrument):
+    if instrument.has_own_gamma:
         yield from _feed_assets(instrument, describe)
-    if has_chains(instrument):
+    if instrument.has_chains:
         yield from _chain_assets(instrument, describe)
+        yield from _level_assets(instrument, describe)
 
 
 def _feed_assets(instrument: Instrument, describe: DescribeColumns) -> Iterator[dg.AssetsDefinition]:
@@ -83,9 +77,8 @@ def _feed_assets(instrument: Instrument, describe: DescribeColumns) -> Iterator[
 
 
 def _chain_assets(instrument: Instrument, describe: DescribeColumns) -> Iterator[dg.AssetsDefinition]:
-    """Define ``<UND>/chain_cboe``, ``<UND>/chain``, ``<UND>/gex_levels`` and ``<UND>/gex_profile``."""
+    """Define ``<UND>/chain_cboe`` and ``<UND>/chain``."""
     symbol = instrument.symbol
-    chain = keys.asset_key(symbol, keys.CHAIN)
     yield dated_asset(
         instrument,
         CHAIN_CBOE,
@@ -108,6 +101,12 @@ def _chain_assets(instrument: Instrument, describe: DescribeColumns) -> Iterator
         upstream=[keys.asset_key(symbol, keys.CHAIN_CBOE)],
         description=f"The option chains of {symbol} from all sources by time, the only ones that later stages read.",
     )
+
+
+def _level_assets(instrument: Instrument, describe: DescribeColumns) -> Iterator[dg.AssetsDefinition]:
+    """Define ``<UND>/gex_levels`` and ``<UND>/gex_profile``."""
+    symbol = instrument.symbol
+    chain = keys.asset_key(symbol, keys.CHAIN)
     yield dated_asset(
         instrument,
         GEX_LEVELS,
@@ -133,19 +132,11 @@ def _chain_assets(instrument: Instrument, describe: DescribeColumns) -> Iterator
     )
 
 
-def underlying_with_gamma(instrument: Instrument, registry: Registry) -> Instrument | None:
-    """Return the instrument whose gamma exposure describes another one; None if nothing does, or nothing of it is stored."""
-    if instrument.gex_underlying is None:
-        return None
-    underlying = registry.get(instrument.gex_underlying)
-    return underlying if has_own_gamma(underlying) else None
-
-
 def alignment_asset(
     instrument: Instrument, registry: Registry, describe: DescribeColumns
 ) -> Iterator[dg.AssetsDefinition]:
     """Define ``<FUT>/gex_alignment`` of a future that has an underlying."""
-    underlying = underlying_with_gamma(instrument, registry)
+    underlying = registry.gamma_of(instrument)
     if underlying is None:
         return
     yield dated_asset(

@@ -45,6 +45,9 @@ BROUGHT_LATER = frozenset({GEX_SNAPSHOTS, GEX_STRIKES, CHAIN_CBOE})
 # Somebody saved a file on some days; of a day without one, nothing is missing here or in what is made from it.
 SAVED_NOW_AND_THEN = frozenset({CHAIN_CBOE})
 
+# Their sources begin with a first file, and nothing can bring what lies before it: such days are no holes, whoever asks for them.
+RECORDED = frozenset({DEPTH_EVENTS, GEX_SNAPSHOTS, GEX_STRIKES})
+
 SQL_VIEWS = dg.AssetKey(["lake", "sql_views"])
 COVERAGE = dg.AssetKey(["lake", "coverage"])
 CATALOG = (SQL_VIEWS, COVERAGE)

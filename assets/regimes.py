@@ -1,4 +1,7 @@
-"""Stage regimes: what gamma exposure says about the market, one of six states with reasons."""
+"""Stage regimes: what gamma exposure says about the market, one of six states with reasons.
+
+Belongs here: the definition of the asset. Does not belong here: the rules and the builder (``trading_platform.regimes``).
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,12 @@ from trading_platform.regimes.upstream import DATASETS
 
 from . import keys
 from .dated import dated_asset
-from .gex import has_own_gamma
 from .metadata import DescribeColumns
 
 
 def regime_assets(instrument: Instrument, describe: DescribeColumns) -> Iterator[dg.AssetsDefinition]:
     """Define ``<UND>/gex_regimes``: from gamma levels where there are option chains, else from the feed."""
-    if not has_own_gamma(instrument):
+    if not instrument.has_own_gamma:
         return
     upstream = upstream_of(instrument)
     yield dated_asset(

@@ -86,9 +86,9 @@ def open_days(trade_dates: int) -> list[date]:
 
 def make_home(folder: str, days: int, ticks_per_day: int) -> Callable[[], dict[str, Any]]:
     """Create a home whose archive holds many small days of ES and MNQ, nothing built."""
+    from trading_platform.home import create_home
     from trading_platform.instruments import load_registry, load_roll_table
     from trading_platform.sessions import first_of_last, weekdays_between
-    from trading_platform.settings import create_home
     from trading_platform.simulation import write_demo_archive
 
     def work() -> dict[str, Any]:

@@ -7,7 +7,7 @@ Belongs here: the synthetic inputs, ours and what it is compared with. In memory
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from trading_platform.enrichment import EnrichedInstrument
+    from trading_platform.enrichment.attach import Attacher
+    from trading_platform.enrichment.enriched_ticks import SnapshotValues
     from trading_platform.lake import LocalLake
     from trading_platform.lake.contract import DatasetContract
 
@@ -50,33 +52,43 @@ def make_lake(folder: str, ticks: int) -> Work:
     return work
 
 
-def align_only(folder: str) -> Work:
-    """Prepare ours: snapshot row and age, in memory."""
-    import numpy as np
-
-    from trading_platform.enrichment import align
-
-    ts, snapshot_us, _ = _arrays(folder)
+def attach_only(folder: str) -> Work:
+    """Prepare ours: snapshot row, age, gap and pre-open flag, in memory, row group by row group as the product does."""
+    ts, attacher, _, _ = _ours(folder)
 
     def work() -> dict[str, Any]:
-        row, age_ms = align(ts, snapshot_us)
-        return {"rows": len(row), "age": int(age_ms[np.searchsorted(row, 0) :].sum())}
+        attached = [attacher.attach(part) for part in _groups(ts)]
+        return {"rows": sum(len(one.row) for one in attached)}
 
     return work
 
 
-def align_and_gather(folder: str) -> Work:
-    """Prepare ours: snapshot row, age and eight columns, in memory."""
-    ts, snapshot_us, values = _arrays(folder)
+def attach_and_gather(folder: str) -> Work:
+    """Prepare ours with eight columns as well, null where a snapshot is too old.
+
+    As in the product each row group is made whole and handed on; no more than one is held.
+    """
     import numpy as np
 
-    from trading_platform.enrichment import align, gather
+    from trading_platform.enrichment.attach import RunsOfRows
+
+    ts, attacher, columns, spot = _ours(folder)
 
     def work() -> dict[str, Any]:
-        row, age_ms = align(ts, snapshot_us)
-        taken = gather(list(values.values()), row)
-        first = np.searchsorted(row, 0)
-        return {"spot": float(taken[0][first:].sum()), "age": int(age_ms[first:].sum())}
+        counts, age, made = np.zeros(columns.nothing, np.int64), 0, 0
+        for part in _groups(ts):
+            attached = attacher.attach(part)
+            gathered = columns.gather(np.where(attached.shown, attached.row, np.int32(columns.nothing)))
+            made += sum(len(column) for column in gathered)
+            # Others know no limit of age, so the sum is that of the attached snapshots, also where a gap hides the value.
+            runs = RunsOfRows.of(attached.row)
+            some = runs.rows >= 0
+            np.add.at(counts, runs.rows[some], runs.lengths[some])
+            first = int(np.argmax(attached.row >= 0)) if attached.row[-1] >= 0 else len(part)
+            age += int(attached.age_ms[first:].sum())
+        if made != 8 * len(ts):
+            raise ValueError("Expected eight columns for every tick")
+        return {"spot": float(spot @ counts), "age": age}
 
     return work
 
@@ -301,11 +313,29 @@ def _paths(folder: str) -> tuple[str, list[str]]:
     return str(lake.path("ticks", "MNQ", DAY)), [str(lake.path("gex_snapshots", "NQ_NDX", day)) for day in days]
 
 
-def _arrays(folder: str) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]:
-    """Return times of ticks, times of snapshots and eight columns of these."""
+def _ours(
+    folder: str,
+) -> tuple[np.ndarray[Any, Any], Attacher, SnapshotValues, np.ndarray[Any, Any]]:
+    """Return times of ticks, the attacher of the day, the columns of its snapshots, and the spot of each snapshot."""
+    import polars as pl
+
+    from trading_platform.enrichment.attach import Attacher
+    from trading_platform.enrichment.enriched_ticks import TICK_VALUES, SnapshotValues
+
+    _, of = _opened(folder)
     left, right = _frames(folder)
-    values = {name: right[name].to_numpy() for name in right.columns if name not in ("ts", "taken")}
-    return left["ts"].to_numpy(), right["ts"].to_numpy(), values
+    snapshots = right.select(pl.col("ts").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), *TICK_VALUES)
+    opens_us, regular_us = _us(of.calendar.session(DAY).opens_at), of.underlying.regular_us(DAY)
+    attacher = Attacher.of(right["ts"].to_numpy(), opens_us, regular_us, of.policy)
+    return left["ts"].to_numpy(), attacher, SnapshotValues(snapshots), right["spot"].to_numpy()
+
+
+def _groups(ts: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+    """Yield times in the portions in which the product reads them."""
+    from trading_platform.lake.stream import ROW_GROUP_ROWS
+
+    for first in range(0, len(ts), ROW_GROUP_ROWS):
+        yield ts[first : first + ROW_GROUP_ROWS]
 
 
 def _frames(folder: str) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -73,7 +73,7 @@ def backfill(home: str, first: str, last: str) -> Callable[[], dict[str, Any]]:
     from datetime import date
 
     from trading_platform.cli.platform import open_platform
-    from trading_platform.settings import open_home
+    from trading_platform.home import open_home
 
     def work() -> dict[str, Any]:
         opened = open_home(Path(home))
@@ -115,8 +115,8 @@ def bare(home: str, first: str, days: int) -> Callable[[], dict[str, Any]]:
     from jobs.backfill import QUIET
     from jobs.ranges import TAG_RANGE_END, TAG_RANGE_START, contiguous_chunks
     from trading_platform.cli.platform import prepare_dagster_home
+    from trading_platform.home import open_home
     from trading_platform.sessions import weekdays_between
-    from trading_platform.settings import open_home
 
     def asset(name: str) -> dg.AssetsDefinition:
         @dg.asset(key=name.split("/"), partitions_def=TRADE_DATES, backfill_policy=dg.BackfillPolicy.multi_run(60))

@@ -101,7 +101,7 @@ def _look_at(folder: Path, files: int) -> Callable[[str | None], tuple[str, int]
 
     from assets.builders import RESOURCE_KEYS
     from definitions import build_defs
-    from trading_platform.settings import create_home
+    from trading_platform.home import create_home
 
     shutil.rmtree(folder, ignore_errors=True)
     home = create_home(folder / "home", sierra_dir=folder / "sierra")

@@ -77,9 +77,9 @@ def make_home(home: str, days: int) -> Work:
 
         from assets.coverage import series_of
         from trading_platform.cli.platform import load_definitions, prepare_dagster_home
+        from trading_platform.home import create_home
         from trading_platform.instruments import load_registry
         from trading_platform.sessions import first_of_last, weekdays_between
-        from trading_platform.settings import create_home
 
         root = Path(home)
         dates = weekdays_between(first_of_last(LAST_DATE, days), LAST_DATE)

@@ -24,7 +24,7 @@ from trading_platform.coverage.judge import Judgement
 from trading_platform.coverage.packed import fingerprint_key, load, save
 from trading_platform.coverage.series import Series
 from trading_platform.coverage.states import State
-from trading_platform.settings import Home
+from trading_platform.home import Home
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -11,17 +11,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
 
 from assets.builders import Workbench, builder_for, has_builder
+from assets.keys import is_optional
+from trading_platform.chains.builder import COMPARED
+from trading_platform.enrichment.upstream import ABSENT
 from trading_platform.errors import ConfigurationError, ExecutionError, LakeError, PlatformError, command
 from trading_platform.lake.building import DayBuilder, fingerprint_of
 from trading_platform.lake.footer import Footer
 from trading_platform.lake.removal import StoredFiles, remove_partition, stored_files
-from trading_platform.sessions import weekdays_between
+from trading_platform.sessions import calendar_for, weekdays_between
 
 from .claims import claim, claim_of_runs, partition_name
 from .dead_runs import UNFINISHED, end_dead_runs
@@ -83,10 +86,12 @@ class ForgetPlan:
     Attributes:
         days: what would go, upstream first.
         dependents: days made from them that would stay.
+        enriched: assets to which these days only add something: they are made without them as well, with nulls in their place.
     """
 
     days: list[StoredDay] = field(default_factory=list)
     dependents: list[StoredDay] = field(default_factory=list)
+    enriched: frozenset[dg.AssetKey] = frozenset()
 
     @property
     def lost(self) -> list[StoredDay]:
@@ -125,19 +130,35 @@ class Forgetting:
                 "tp forget --help",
             )
         downstream = self._downstream(request.keys)
+        needing = self._downstream(request.keys, needed_only=True)
         chosen = self._ordered({*request.keys, *(downstream if request.with_dependents else ())})
-        plan = ForgetPlan()
+        plan = ForgetPlan(enriched=frozenset(downstream - needing))
         lost: set[tuple[dg.AssetKey, date]] = set()
         for key in chosen:
-            for day in self._stored(key, request):
+            for day in self._stored(key, request.first, request.last):
                 judged = self._judge(day, lost)
                 plan.days.append(judged)
                 if judged.lost is not None:
                     lost.add((key, judged.trade_date))
         gone = {day.trade_date for day in plan.days}
-        for key in self._ordered(downstream - set(chosen)):
-            plan.dependents += [day for day in self._stored(key, request) if day.trade_date in gone]
+        listed = {(day.key, day.trade_date) for day in plan.days}
+        for key in self._ordered(downstream):
+            made_from = gone if key in needing else gone | self._later(key, gone)
+            if made_from and (key in plan.enriched or key not in chosen):
+                stored = self._stored(key, min(made_from), max(made_from))
+                plan.dependents += [
+                    day for day in stored if day.trade_date in made_from and (key, day.trade_date) not in listed
+                ]
         return plan
+
+    def _later(self, key: dg.AssetKey, days: set[date]) -> set[date]:
+        """Return the trade dates of enrichment that look back to days: those up to the next open day of what it shows."""
+        found: set[date] = set()
+        for symbol in {above.path[0] for above in self._graph.get(key).parent_keys if is_optional(above, key)}:
+            calendar = calendar_for(self._workbench.registry.get(symbol).calendar)
+            for day in days:
+                found.update(weekdays_between(day + timedelta(days=1), calendar.next_open(day)))
+        return found
 
     def run(self, plan: ForgetPlan, *, even_if_unrecoverable: bool = False) -> int:
         """Remove what was planned.
@@ -171,19 +192,22 @@ class Forgetting:
         levels = self._graph.toposorted_asset_keys_by_level
         return [key for level in levels for key in sorted(level) if key in keys]
 
-    def _downstream(self, keys: Sequence[dg.AssetKey]) -> set[dg.AssetKey]:
+    def _downstream(self, keys: Sequence[dg.AssetKey], *, needed_only: bool = False) -> set[dg.AssetKey]:
+        """Return what is made from assets, or only what cannot be made without them."""
         found: set[dg.AssetKey] = set()
         waiting = list(keys)
         while waiting:
-            children = {key for key in self._graph.get(waiting.pop()).child_keys if has_builder(key)} - found
+            above = waiting.pop()
+            children = {key for key in self._graph.get(above).child_keys if has_builder(key)} - found
+            children = {key for key in children if not (needed_only and is_optional(above, key))}
             found |= children
             waiting += children
         return found - set(keys)
 
-    def _stored(self, key: dg.AssetKey, request: ForgetRequest) -> Iterator[StoredDay]:
+    def _stored(self, key: dg.AssetKey, first: date, last: date) -> Iterator[StoredDay]:
         symbol, dataset = key.path
         materialized = self._instance.get_materialized_partitions(key)
-        for day in weekdays_between(request.first, request.last):
+        for day in weekdays_between(first, last):
             files = stored_files(self._workbench.lake, dataset, symbol, day)
             is_materialized = day.isoformat() in materialized
             if files.paths or is_materialized:
@@ -201,13 +225,25 @@ class Forgetting:
         """Say whether the day could be made again, and whether it would be the same."""
         if not day.rows:  # no file, a damaged one, or one that only says that there is nothing
             return day
-        parents = [key for key in self._graph.get(day.key).parent_keys if (key, day.trade_date) in lost]
-        why = f"{parents[0].to_user_string()} of that day could not be made again" if parents else None
+        why = self._lost_parent(day, lost)
         builder = builder_for(day.key, self._workbench)
         differs = False
         if why is None:
             why, differs = _outlook(builder, day.trade_date, self._footer(day.key, day.trade_date))
         return StoredDay(day.key, day.trade_date, day.files, day.rows, day.is_materialized, why, differs)
+
+    def _lost_parent(self, day: StoredDay, lost: set[tuple[dg.AssetKey, date]]) -> str | None:
+        """Return what the day was made from that could not be made again; enrichment also looks back to the previous open day."""
+        for key in sorted(self._graph.get(day.key).parent_keys):
+            if not is_optional(key, day.key):
+                if (key, day.trade_date) in lost:
+                    return f"{key.to_user_string()} of that day could not be made again"
+                continue
+            calendar = calendar_for(self._workbench.registry.get(key.path[0]).calendar)
+            for shown in (day.trade_date, calendar.previous_open(day.trade_date)):
+                if (key, shown) in lost:
+                    return f"{key.to_user_string()} {shown} could not be made again, and this day would have nulls in its place"
+        return None
 
     @contextmanager
     def _claimed(self, days: Sequence[StoredDay]) -> Iterator[None]:
@@ -253,9 +289,20 @@ def _outlook(builder: DayBuilder, day: date, footer: Footer | None) -> tuple[str
         return f"{error.code} {error.what}", False
     if footer is None or fingerprint == footer.fingerprint:
         return None, False
+    now = {source.name: source.sha256 for source in sources}
+    absent = [source.name for source in footer.sources if source.sha256 != ABSENT and now.get(source.name) == ABSENT]
+    if absent:
+        return (
+            f"{', '.join(absent)}, which it shows, is not stored now; made again, the day would have nulls in its place",
+            False,
+        )
     if builder.contract.is_primary:
-        now = {source.name: source.sha256 for source in sources}
-        changed = [source.name for source in footer.sources if now.get(source.name, source.sha256) != source.sha256]
+        changed = [
+            source.name
+            for source in footer.sources
+            # What rows were only compared with fed none of them.
+            if not source.name.startswith(COMPARED) and now.get(source.name, source.sha256) != source.sha256
+        ]
         if changed:
             return f"{', '.join(changed)} no longer holds the records that this copy was made from", False
     return None, True

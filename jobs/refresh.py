@@ -2,7 +2,7 @@
 
 Belongs here: comparing queued days within a budget of time, following requested days until their footer carries the wanted fingerprint,
 retries with growing pauses. The decision about a day is that of ``planning``. Does not belong here: watching files (``watching.py``),
-Dagster's sensor (``sensors/new_files.py``).
+Dagster's sensors (``sensors/new_files.py``, ``sensors/new_gamma_files.py``).
 
 Three rules of Dagster shape this module. A range run whose first asset fails on one day starts none of the assets after it, so a failed
 day is tried again alone. Dagster drops a request whose key it has seen, so every attempt has a key of its own. Its own retries are off for
@@ -30,7 +30,7 @@ from trading_platform.sessions import Session, calendar_for
 from .claims import partition_name
 from .planning import DayState, Mode, plan_days
 from .ranges import TAG_RANGE_END, TAG_RANGE_START, contiguous_chunks
-from .watch_cursor import FINGERPRINT_DIGITS, Cursor, PendingDay
+from .watch_cursor import FINGERPRINT_DIGITS, PendingDay, Wanted
 
 TAG_REQUEST: Final = "tp/request"
 TAG_WATCH: Final = "tp/watch"
@@ -107,6 +107,7 @@ class Look:
         unchanged: those of them that are as they were.
         notes: what people should know, one sentence each.
         given_up: errors of the days that are left alone from now on.
+        ended: asset and day of every request that has ended since the last look, well or not.
     """
 
     requests: list[Request] = field(default_factory=list)
@@ -114,6 +115,7 @@ class Look:
     unchanged: int = 0
     notes: list[str] = field(default_factory=list)
     given_up: list[ExecutionError] = field(default_factory=list)
+    ended: list[tuple[str, date]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,8 @@ class Refresher:
         settings: the pace.
         claimed: partitions that a running backfill holds; asked for only if something is due.
         monotonic: seconds that only grow, for the budget.
+        also_compared: keys besides the first of a chain that are made from the same files: one that differs is enough for a request.
+        makeable: keeps of keys those that can be made on a day, because what else they need is there; None keeps all.
     """
 
     def __init__(
@@ -146,6 +150,9 @@ class Refresher:
         settings: RefreshSettings,
         claimed: Callable[[], AbstractSet[str]],
         monotonic: Callable[[], float],
+        *,
+        also_compared: AbstractSet[dg.AssetKey] = frozenset(),
+        makeable: Callable[[Sequence[dg.AssetKey], date], Sequence[dg.AssetKey]] | None = None,
     ) -> None:
         self._workbench = workbench
         self._instance = instance
@@ -153,12 +160,14 @@ class Refresher:
         self._settings = settings
         self._claimed = claimed
         self._monotonic = monotonic
+        self._also_compared = also_compared
+        self._makeable = makeable
         self._now = workbench.clock.now()
         self._now_s = 0
         self._ends_at = 0.0
         self._runs: dict[str, dg.DagsterRun | None] = {}
 
-    def look(self, cursor: Cursor) -> Look:
+    def look(self, cursor: Wanted) -> Look:
         """Follow what was requested, compare what is queued, and request what is due.
 
         Args:
@@ -204,6 +213,8 @@ class Refresher:
         for day in sorted(pending, reverse=True):
             entry = pending[day]
             has_ended = entry.is_running and self._has_ended(asset, day, entry)
+            if has_ended:
+                result.ended.append((asset, day))
             if entry.is_running or not (has_ended or day in changed or self._is_worth_a_look(asset, day, entry)):
                 continue
             if self._is_out_of_time(result):
@@ -320,13 +331,21 @@ class Refresher:
         Before the first request the source alone decides: bars that were never made are no reason to make them. Afterwards the day is done
         when everything that was requested is there.
         """
-        key, *later = self._chains[asset]
+        chain = self._chains[asset]
+        from_files = [key for key in chain if key == chain[0] or key in self._also_compared]
         was_requested = bool(entry.request)
-        if self._is_wanted(key, day, is_live=is_live, may_be_missing=entry.is_new or was_requested):
-            return (key, *later)
+        may_be_missing = entry.is_new or was_requested
+        if any(self._is_wanted(key, day, is_live=is_live, may_be_missing=may_be_missing) for key in from_files):
+            return self._kept(chain, day)
         if not was_requested:
             return ()
-        return tuple(key for key in later if self._is_wanted(key, day, is_live=is_live, may_be_missing=True))
+        later = [key for key in chain if key not in from_files]
+        return tuple(
+            key for key in self._kept(later, day) if self._is_wanted(key, day, is_live=is_live, may_be_missing=True)
+        )
+
+    def _kept(self, keys: Sequence[dg.AssetKey], day: date) -> tuple[dg.AssetKey, ...]:
+        return tuple(keys if self._makeable is None else self._makeable(keys, day))
 
     def _is_wanted(self, key: dg.AssetKey, day: date, *, is_live: bool, may_be_missing: bool) -> bool:
         if not is_live:
@@ -360,12 +379,12 @@ class Refresher:
             return False
         if not entry.is_live and entry.attempts >= MAX_ATTEMPTS:
             if not entry.is_given_up:
-                result.given_up.append(given_up(asset, day, entry))
+                result.given_up.append(given_up(asset, day, entry, self._chains[asset]))
             entry.is_given_up, entry.at_s = True, self._now_s
             return False
         return self._now_s >= self._due_at_s(entry)
 
-    def _request(self, cursor: Cursor, due: Mapping[str, Mapping[date, _Verdict]], result: Look) -> None:
+    def _request(self, cursor: Wanted, due: Mapping[str, Mapping[date, _Verdict]], result: Look) -> None:
         """Turn due days into requests: contiguous ones together, one that has failed alone."""
         claimed = self._claimed() if any(due.values()) else frozenset()
         for asset, verdicts in due.items():
@@ -382,7 +401,7 @@ class Refresher:
                     result.requests.append(self._new_request(cursor, asset, keys, chunk, is_live=is_live))
 
     def _new_request(
-        self, cursor: Cursor, asset: str, keys: tuple[dg.AssetKey, ...], days: Sequence[date], *, is_live: bool
+        self, cursor: Wanted, asset: str, keys: tuple[dg.AssetKey, ...], days: Sequence[date], *, is_live: bool
     ) -> Request:
         entries = [cursor.pending[asset][day] for day in days]
         cursor.serial += 1
@@ -401,14 +420,15 @@ class Refresher:
         return calendar_for(self._workbench.registry.get(asset.partition("/")[0]).calendar).session(day)
 
 
-def given_up(asset: str, day: date, entry: PendingDay) -> ExecutionError:
-    """Return the error of a day that is left alone."""
+def given_up(asset: str, day: date, entry: PendingDay, chain: Sequence[dg.AssetKey]) -> ExecutionError:
+    """Return the error of a day that is left alone, with the command that makes it and what is made from it."""
     text = day.isoformat()
+    patterns = dict.fromkeys(f"{key.path[0]}/*" for key in chain)
     return ExecutionError(
         "E606",
         f"{asset} {text} is left alone after {entry.attempts} attempts, the last ended {_number_of(entry)}",
         "the same content fails the same way; it is tried again when its source changes, and older data of the day, if any, are kept",
-        command("tp", "backfill", f"{asset.partition('/')[0]}/*", "--from", text, "--to", text),
+        command("tp", "backfill", *patterns, "--from", text, "--to", text),
     )
 
 
@@ -416,13 +436,13 @@ def _number_of(entry: PendingDay) -> str:
     return f"with {entry.error}" if entry.error else "without a number"
 
 
-def _describe(cursor: Cursor) -> list[str]:
+def _describe(cursor: Wanted) -> list[str]:
     """Say where the pending days stand; what a person must do comes first."""
     notes: dict[str, list[str]] = {"left alone": [], "cannot be compared": [], "tried again soon": [], "running": []}
     for asset, days in cursor.pending.items():
         for text, entries in _by_state(days).items():
             state, _, code = text.partition("|")
-            notes[state].append(f"{asset} {_spans(entries)}{f' ({code})' if code else ''}")
+            notes[state].append(f"{asset} {spans(entries)}{f' ({code})' if code else ''}")
     waiting = sum(day not in cursor.pending.get(asset, {}) for asset, days in cursor.queue.items() for day in days)
     described = [f"{state}: {', '.join(texts)}" for state, texts in notes.items() if texts]
     return [*described, *([f"{waiting} days still to compare"] if waiting else [])]
@@ -444,9 +464,9 @@ def _by_state(days: Mapping[date, PendingDay]) -> dict[str, list[date]]:
     return found
 
 
-def _spans(days: Sequence[date]) -> str:
-    """Return days as text, contiguous ones as a span."""
-    spans = contiguous_chunks(days, len(days))
+def spans(days: Sequence[date]) -> str:
+    """Return ascending days as text, contiguous ones as a span."""
+    found = contiguous_chunks(days, len(days))
     return ", ".join(
-        span[0].isoformat() if len(span) == 1 else f"{span[0].isoformat()} to {span[-1].isoformat()}" for span in spans
+        span[0].isoformat() if len(span) == 1 else f"{span[0].isoformat()} to {span[-1].isoformat()}" for span in found
     )

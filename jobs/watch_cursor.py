@@ -1,7 +1,8 @@
 """What the sensor for source files remembers between two looks, as one short text in Dagster's cursor.
 
 Belongs here: the remembered files, the days still to be compared, the days that were asked for, and their form as JSON. Dagster stores
-the text with every look, so names are single letters. Does not belong here: any decision (``watching.py``, ``refresh.py``).
+the text with every look, so names are single letters. Does not belong here: any decision (``watching.py``, ``refresh.py``), files that
+are watched as wholes (``gamma_cursor.py``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 from trading_platform.errors import ExecutionError
 from trading_platform.sierra.watch import KnownFile, Stamp
@@ -44,6 +45,15 @@ class PendingDay:
     error: str = ""
     is_live: bool = False
     is_given_up: bool = False
+
+
+class Wanted(Protocol):
+    """The part of a memory that comparing and requesting need, see ``Cursor``."""
+
+    since: str
+    serial: int
+    queue: dict[str, dict[date, bool]]
+    pending: dict[str, dict[date, PendingDay]]
 
 
 @dataclass
@@ -83,12 +93,7 @@ class Cursor:
             "unsettled": {name: [*stamp, at_s] for name, (stamp, at_s) in self.unsettled.items()},
             "gone": sorted(self.gone),
             "lost": int(self.is_folder_lost),
-            "queue": {
-                a: {d.isoformat(): int(new) for d, new in days.items()} for a, days in self.queue.items() if days
-            },
-            "pending": {
-                a: {d.isoformat(): _pending_out(p) for d, p in days.items()} for a, days in self.pending.items() if days
-            },
+            **wanted_out(self),
         }
         return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
 
@@ -111,19 +116,46 @@ class Cursor:
                 unsettled={n: (Stamp(*map(int, row[:4])), int(row[4])) for n, row in content["unsettled"].items()},
                 gone=set(map(str, content["gone"])),
                 is_folder_lost=bool(content["lost"]),
-                queue={a: {_day(d): bool(new) for d, new in days.items()} for a, days in content["queue"].items()},
-                pending={
-                    a: {_day(d): _pending_in(p) for d, p in days.items()} for a, days in content["pending"].items()
-                },
+                queue=queue_in(content["queue"]),
+                pending=pending_in(content["pending"]),
             )
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-            raise ExecutionError(
-                "E607",
-                f"what the sensor new_files remembers cannot be read: {type(error).__name__}: {error}",
-                "the cursor was edited, or written by another version; the files are taken as they are now, nothing is requested, and days "
-                "that changed meanwhile are found by a backfill",
-                "tp backfill --last 20",
-            ) from error
+        except UNREADABLE as error:
+            raise memory_lost("new_files", error) from error
+
+
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
+"""What reading a text of another form raises."""
+
+
+def memory_lost(sensor: str, error: Exception) -> ExecutionError:
+    """Return the error for a memory that cannot be read."""
+    return ExecutionError(
+        "E607",
+        f"what the sensor {sensor} remembers cannot be read: {type(error).__name__}: {error}",
+        "the cursor was edited, or written by another version; the files are taken as they are now, nothing is requested, and days "
+        "that changed meanwhile are found by a backfill",
+        "tp backfill --last 20",
+    )
+
+
+def wanted_out(memory: Wanted) -> dict[str, Any]:
+    """Return the days to compare and those that were asked for, in the form of ``queue_in`` and ``pending_in``."""
+    return {
+        "queue": {a: {d.isoformat(): int(new) for d, new in days.items()} for a, days in memory.queue.items() if days},
+        "pending": {
+            a: {d.isoformat(): _pending_out(p) for d, p in days.items()} for a, days in memory.pending.items() if days
+        },
+    }
+
+
+def queue_in(content: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[date, bool]]:
+    """Read the days still to be compared."""
+    return {a: {_day(d): bool(new) for d, new in days.items()} for a, days in content.items()}
+
+
+def pending_in(content: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[date, PendingDay]]:
+    """Read the days that are wanted."""
+    return {a: {_day(d): _pending_in(p) for d, p in days.items()} for a, days in content.items()}
 
 
 def _file_out(file: KnownFile) -> list[Any]:

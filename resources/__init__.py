@@ -9,7 +9,8 @@ from typing import Any
 
 from dagster_duckdb import DuckDBResource
 
-from trading_platform.settings import Home, Settings
+from trading_platform.home import Home
+from trading_platform.settings import Settings
 
 from .clock import ClockResource
 from .databento import DataBentoResource
@@ -59,9 +60,10 @@ def _gamma(home: Home, settings: Settings) -> GammaResource:
         feed_directory=None if feed is None else str(feed),
         chain_directory=None if chains is None else str(chains),
         regimes_toml=str(home.regimes_toml),
-        category=settings.gex_category,
-        latency_ms=settings.gex_latency_ms,
-        stale_after_ms=settings.gex_stale_after_ms,
-        stale_outside_ms=settings.gex_stale_outside_ms,
-        chain_stale_after_ms=settings.chain_stale_after_ms,
+        gex_category=settings.gex_category,
+        gex_latency_ms=settings.gex_latency_ms,
+        gex_stale_after_ms=settings.gex_stale_after_ms,
+        gex_stale_outside_ms=settings.gex_stale_outside_ms,
+        chain_cadence_s=settings.chain_cadence_s,
+        chain_latency_ms=settings.chain_latency_ms,
     )

@@ -10,9 +10,10 @@ from pydantic import PrivateAttr
 from trading_platform.clock import Clock
 from trading_platform.databento.account import open_vendor
 from trading_platform.databento.vendor import Vendor
+from trading_platform.home import open_home
 from trading_platform.instruments import Registry, RollTable
 from trading_platform.process import ProcessIdentity
-from trading_platform.settings import load_settings, open_home
+from trading_platform.settings import load_settings
 
 BACKFILL_TAG = "dagster/backfill"
 

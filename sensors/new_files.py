@@ -12,33 +12,25 @@ from datetime import date
 from pathlib import Path
 
 import dagster as dg
-import structlog
 
 from assets import keys
 from assets.builders import RESOURCE_KEYS, Workbench
 from assets.recorded import nothing_to_add
 from jobs.claims import claimed_partitions
-from jobs.refresh import Look, Refresher, RefreshSettings, Request
+from jobs.lineage import made_from
+from jobs.refresh import Refresher, RefreshSettings
 from jobs.watch_cursor import Cursor
 from jobs.watching import Sighting, WatchedFile, baseline, sight, watched_files
 from trading_platform.errors import ExecutionError, PlatformError, SourceError
 from trading_platform.sierra.watch import ChangeKind
 
+from .telling import ALERTS, CURSOR_LOST, FOLDER_LOST, tell_files_gone, tell_given_up, tell_look, to_run_request, warn
+
 NAME = "new_files"
-DAY_GIVEN_UP = "day_given_up"
-CURSOR_LOST = "sensor_memory_lost"
-FILES_GONE = "source_files_gone"
-FOLDER_LOST = "source_folder_lost"
-ALERTS: Mapping[str, str] = {
-    DAY_GIVEN_UP: "docs/runbook.md#day-given-up",
-    CURSOR_LOST: "docs/runbook.md#sensor-memory-lost",
-    FILES_GONE: "docs/runbook.md#source-files-gone",
-    FOLDER_LOST: "docs/runbook.md#source-folder-lost",
-}
-"""Names of the log lines that this sensor writes, with the entry of the runbook."""
 
 _MADE_FROM_FILES = (keys.TICKS, keys.DEPTH_EVENTS)
-_log = structlog.get_logger()
+
+__all__ = ["ALERTS", "NAME", "chains_of", "new_files_sensor"]
 
 
 def new_files_sensor(
@@ -89,16 +81,7 @@ def new_files_sensor(
 def chains_of(dated: Sequence[dg.AssetsDefinition]) -> dict[str, tuple[dg.AssetKey, ...]]:
     """Return per asset made from files what to make when a file changes: itself, then everything made from it, upstream first."""
     parents = {asset.key: asset.asset_deps[asset.key] for asset in dated}
-    chains: dict[str, tuple[dg.AssetKey, ...]] = {}
-    for root in parents:
-        if root.path[1] not in _MADE_FROM_FILES:
-            continue
-        chain = [root]
-        while found := [key for key, above in parents.items() if key not in chain and above & set(chain)]:
-            # Those first whose other parents are not waiting themselves.
-            chain += [key for key in found if not parents[key] & set(found)] or found
-        chains[root.to_user_string()] = tuple(chain)
-    return chains
+    return {root.to_user_string(): made_from([root], parents) for root in parents if root.path[1] in _MADE_FROM_FILES}
 
 
 def _look(
@@ -117,14 +100,12 @@ def _look(
 
     seen = sight(cursor, files, workbench, materialized)
     look = refresher.look(cursor)
-    if newly_gone := [sighting.name for sighting in seen if sighting.is_news and sighting.kind is ChangeKind.GONE]:
-        _log.warning(FILES_GONE, files=newly_gone, runbook=ALERTS[FILES_GONE], next="tp doctor")
-    for error in look.given_up:
-        _warn(DAY_GIVEN_UP, error)
-    text = "; ".join([f"watching {len(files)} files", *notes, *_tell(seen), *_tell_look(look)])
+    tell_files_gone([sighting.name for sighting in seen if sighting.is_news and sighting.kind is ChangeKind.GONE])
+    tell_given_up(look)
+    text = "; ".join([f"watching {len(files)} files", *notes, *_tell(seen), *tell_look(look)])
     if look.requests:
         context.log.info(text)
-        return dg.SensorResult(run_requests=[_run_request(request) for request in look.requests], cursor=cursor.dump())
+        return dg.SensorResult(run_requests=list(map(to_run_request, look.requests)), cursor=cursor.dump())
     return dg.SensorResult(skip_reason=text, cursor=cursor.dump())
 
 
@@ -137,7 +118,7 @@ def _remembered(text: str | None, workbench: Workbench) -> tuple[Cursor, list[st
     try:
         cursor = Cursor.parse(text)
     except ExecutionError as error:
-        _warn(CURSOR_LOST, error)
+        warn(CURSOR_LOST, error)
         return nothing, [f"{error.code} {error.what}"]
     if cursor.folder != folder:
         return nothing, [f"the data folder is now {folder or 'none'}, it was {cursor.folder or 'none'}"]
@@ -170,15 +151,11 @@ def _folder_lost(text: str | None, error: PlatformError) -> dg.SensorResult:
     except ExecutionError:
         cursor = None
     if cursor is None or not cursor.is_folder_lost:
-        _warn(FOLDER_LOST, error)
+        warn(FOLDER_LOST, error)
     if cursor is not None:
         cursor.is_folder_lost = True
     reason = f"{error.code} {error.what}; next: {error.next_command}"
     return dg.SensorResult(skip_reason=reason, cursor=text if cursor is None else cursor.dump())
-
-
-def _warn(event: str, error: PlatformError) -> None:
-    _log.warning(event, code=error.code, error=error.what, runbook=ALERTS[event], next=error.next_command)
 
 
 def _tell(seen: Sequence[Sighting]) -> list[str]:
@@ -187,15 +164,3 @@ def _tell(seen: Sequence[Sighting]) -> list[str]:
     for sighting in seen:
         kinds.setdefault(sighting.kind, []).append(sighting.name + (f" ({sighting.note})" if sighting.note else ""))
     return [f"{kind.value}: {', '.join(names)}" for kind, names in kinds.items()]
-
-
-def _tell_look(look: Look) -> list[str]:
-    parts = []
-    if look.compared:
-        parts.append(f"{look.compared} days compared" + (f", {look.unchanged} as they were" if look.unchanged else ""))
-    parts += [f"requested {request.name} (attempt {request.attempt})" for request in look.requests]
-    return parts + look.notes
-
-
-def _run_request(request: Request) -> dg.RunRequest:
-    return dg.RunRequest(run_key=request.name, asset_selection=list(request.keys), tags=request.tags)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from trading_platform.errors import ConfigurationError, command
-from trading_platform.settings import create_home, find_home, load_settings, open_home, unknown_settings
+from trading_platform.home import create_home, find_home, open_home
+from trading_platform.settings import load_settings, unknown_settings
 
 
 @pytest.fixture(autouse=True)
@@ -232,3 +233,19 @@ def test_u6_the_key_of_the_vendor_is_read_under_its_own_name_only_and_never_show
     assert key.get_secret_value() == "db-of-the-file"
     assert "db-of" not in repr(load_settings()) + str(load_settings())
     assert load_settings(databento_api_key="db-given").databento_api_key != key
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("GEX_LATENCY_MS", "GEX_STALE_AFTER_MS", "GEX_STALE_OUTSIDE_MS", "CHAIN_CADENCE_S", "CHAIN_LATENCY_MS"),
+        *("LIVE_INTERVAL_S", "WATCH_INTERVAL_S", "RETRY_PAUSE_S"),
+        *("DATABENTO_RETRY_BASE_MS", "DATABENTO_RETRY_CAP_MS", "DATABENTO_TIMEOUT_S", "DATABENTO_BATCH_WAIT_S"),
+    ],
+)
+@pytest.mark.parametrize("value", ["9223372036854775807", "99999999999999999999"])
+def test_u5_times_that_no_clock_can_add_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"TP_{name}", value)
+    with pytest.raises(ConfigurationError, match=f"TP_{name}") as raised:
+        load_settings()
+    assert raised.value.code == "E101"

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 MICROSECONDS: Final = 1_000_000
 """Microseconds in a second."""
 
 UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+NEW_YORK: Final = ZoneInfo("America/New_York")
+"""The clock of US exchanges and of the vendors of gamma data."""
 
 
 def us_of(instant: datetime) -> int:

@@ -9,7 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from trading_platform.chains import ChainArchive, ChainCboeBuilder
 from trading_platform.chains.repeats import is_repeat
+from trading_platform.clock import FixedClock
 from trading_platform.errors import SourceError
 from trading_platform.lake import LocalLake, Outcome, StatCache, build_day
 from trading_platform.simulation import (
@@ -20,7 +22,7 @@ from trading_platform.simulation import (
     write_demo_chains,
 )
 
-from .conftest import MakeBuilder
+from .conftest import LATER, MakeBuilder
 from .tables import line, table
 
 FRIDAY = date(2025, 8, 29)
@@ -154,7 +156,8 @@ def test_g2_refused_lines_go_to_quarantine_with_their_reason(
     )
     result = build_day(make_builder(), FRIDAY, lake)
     assert (result.outcome, result.rows) == (Outcome.WRITE, 501)
-    assert {check.name for check in result.checks if not check.passed} == {"no_duplicates"}
+    failed = {check.name for check in result.checks if not check.passed}
+    assert failed == {"no_duplicates", "spot_agrees_with_quotes"}  # all quotes of this table are alike
     refused = pl.read_parquet(lake.quarantine_path("chain_cboe", "SPX", FRIDAY), hive_partitioning=False)
     assert refused.select("file", "row", "right", "reason").rows() == [
         ("a.csv", 251, "C", "not_a_number"),
@@ -173,9 +176,9 @@ def test_g2_a_file_that_cannot_be_used_is_left_out_and_the_others_go_on(
     save(
         folder, "c.csv", "August 29, 2025 at 3:29 PM EDT", line(6455), *[line(400 + at, root="SPY") for at in range(3)]
     )
-    save(folder, "d.csv", "August 29, 2025 at 4:29 PM EDT", line(6455, call={"bid": 1.1}), line(6460))
+    save(folder, "d.csv", "August 29, 2025 at 4:29 PM EDT", line(6455, call={"bid": 1.1}), line(6460), line(6465))
     result = build_day(make_builder(), FRIDAY, lake)
-    assert (result.outcome, result.facts["snapshots"], result.rows) == (Outcome.WRITE, 2, 10)
+    assert (result.outcome, result.facts["snapshots"], result.rows) == (Outcome.WRITE, 2, 12)
     assert result.facts["refused_files"] == ["b.csv (file_E247)", "c.csv (file_E245)"]
     assert result.rejected == {"file_E245": 1, "file_E247": 1}
     assert [check.name for check in result.checks if not check.passed] == ["files_used"]
@@ -227,7 +230,8 @@ def test_g2_a_day_without_a_file_is_missing_and_not_recorded_e248(
     result = build_day(make_builder(), FRIDAY, lake)
     assert (result.outcome, result.error.code) == (Outcome.MISSING, "E248")
     assert "1 files there cannot be used" in result.error.what
-    assert make_builder().not_recorded(FRIDAY) == "no chain file of SPX was saved on 2025-08-29"
+    why = "no chain file of SPX was saved on 2025-08-29; files of an unknown day that cannot be used: bad.csv (E242)"
+    assert make_builder().not_recorded(FRIDAY) == why
     assert make_builder().not_recorded(LABOR_DAY) is not None
     assert make_builder(directory=None).not_recorded(FRIDAY) == "no folder of option chains is configured"
     save(folder, "a.csv", "August 29, 2025 at 4:29 PM EDT")
@@ -310,3 +314,143 @@ def test_g2_real_repeats_are_told_from_snapshots_with_the_same_price(
         "2025-08-25": [True, True, False],
         "2025-09-02": [False, False, False],
     }
+
+
+@pytest.mark.parametrize("text", ["September 3, 1998 at 4:29 PM EDT", "December 31, 9999, 11:29 PM EST"])
+def test_g2_a_day_is_made_beside_a_file_of_a_time_without_a_trading_day(
+    lake: LocalLake, folder: Path, make_builder: MakeBuilder, text: str
+) -> None:
+    save(folder, "a.csv", text)
+    save(folder, "b.csv", "August 29, 2025 at 4:29 PM EDT")
+    builder = make_builder()
+    assert builder.not_recorded(FRIDAY) is None
+    assert build_day(builder, FRIDAY, lake).outcome is Outcome.WRITE
+    assert "a.csv: the time of the snapshot cannot be read" in build_day(builder, TUESDAY, lake).error.what
+
+
+def test_g2_a_symbol_with_one_file_of_1998_has_no_day_and_no_exception(
+    lake: LocalLake, folder: Path, make_builder: MakeBuilder
+) -> None:
+    save(folder, "a.csv", "September 3, 1998 at 4:29 PM EDT")
+    builder = make_builder()
+    why = "no chain file of SPX was saved on 2025-08-29; files of an unknown day that cannot be used: a.csv (E243)"
+    assert builder.not_recorded(FRIDAY) == why
+    assert build_day(builder, FRIDAY, lake).error.code == "E248"
+
+
+def test_g2_a_line_that_the_contract_has_no_place_for_is_refused_and_the_others_are_stored(
+    lake: LocalLake, folder: Path, make_builder: MakeBuilder
+) -> None:
+    save(
+        folder,
+        "a.csv",
+        "August 29, 2025 at 4:29 PM EDT",
+        *(line(6000 + 5 * at) for at in range(300)),
+        line(6005, expiry="Fri Dec 31 9999", yymmdd="991231"),
+        line(6005, expiry="Thu Dec 31 1998", yymmdd="981231"),
+        line(0),
+    )
+    result = build_day(make_builder(), FRIDAY, lake)
+    assert (result.outcome, result.rows, result.rejected) == (Outcome.WRITE, 600, {"out_of_range": 6})
+
+
+def test_g2_a_date_in_a_file_name_that_is_not_the_one_inside_is_kept_as_a_fact(
+    lake: LocalLake, folder: Path, make_builder: MakeBuilder
+) -> None:
+    save(folder, "spx_2025-08-29.csv", "August 29, 2025 at 10:29 AM EDT")
+    save(folder, "spx_28-08-25.csv", "August 29, 2025 at 4:29 PM EDT")
+    result = build_day(make_builder(), FRIDAY, lake)
+    said = {"spx_28-08-25.csv": {"name": "2025-08-28", "head": "August 29, 2025 at 4:29 PM EDT"}}
+    assert result.facts["other_name_dates"] == said
+    assert make_builder().measure(FRIDAY) == result.facts
+
+
+def test_g2_a_file_without_a_price_is_named_by_its_day_e244(
+    lake: LocalLake, folder: Path, make_builder: MakeBuilder
+) -> None:
+    french = table(
+        [line(6460)], name="S&P 500 INDEX,Last: 6.481,3999,Change: 1", date='"Date: August 29, 2025 at 2:29 PM EDT"'
+    )
+    (folder / "b.csv").write_bytes(french)
+    assert make_builder().not_recorded(FRIDAY) is None
+    result = build_day(make_builder(), FRIDAY, lake)
+    assert (result.outcome, result.error.code) == (Outcome.ERROR, "E244")
+    save(folder, "a.csv", "August 29, 2025 at 10:29 AM EDT")
+    result = build_day(make_builder(), FRIDAY, lake)
+    assert (result.outcome, result.rejected) == (Outcome.WRITE, {"file_E244": 1})
+    assert result.facts["refused_files"] == ["b.csv (file_E244)"]
+    assert [check.name for check in result.checks if not check.passed] == ["files_used"]
+
+
+def test_g2_a_file_cut_within_a_line_is_left_out_and_named_e255(
+    lake: LocalLake, folder: Path, make_builder: MakeBuilder
+) -> None:
+    save(folder, "a.csv", "August 29, 2025 at 10:29 AM EDT")
+    cut = save(folder, "b.csv", "August 29, 2025 at 2:29 PM EDT")
+    cut.write_bytes(cut.read_bytes()[:-30])
+    result = build_day(make_builder(), FRIDAY, lake)
+    assert (result.outcome, result.facts["refused_files"]) == (Outcome.WRITE, ["b.csv (file_E255)"])
+
+
+def test_g2_a_price_outside_the_range_of_the_instrument_fails_the_day(lake: LocalLake, folder: Path, calendar) -> None:
+    save(folder, "a.csv", "August 29, 2025 at 10:29 AM EDT")
+    clock = FixedClock(LATER)
+    archive = ChainArchive(folder, calendar, clock)
+    bands = {(300.0, 30_000.0): Outcome.WRITE, (20.0, 1_900.0): Outcome.ERROR}
+    for band, outcome in bands.items():
+        builder = ChainCboeBuilder("SPX", lake, archive, calendar, clock, price_band=band)
+        assert build_day(builder, FRIDAY, lake, force=True).outcome is outcome
+
+
+def cut_at_line_end(source: Path, share: float) -> bytes:
+    content = source.read_bytes()
+    return content[: content.index(b"\n", int(len(content) * share)) + 1]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.25, 0.5, 0.9, 0.995])
+def test_g2_a_real_table_cut_at_a_line_end_is_told_by_the_one_before_it(
+    lake: LocalLake, folder: Path, make_builder: MakeBuilder, shared_data: Path, share: float
+) -> None:
+    chains = shared_data / "chains"
+    (folder / "a.csv").write_bytes((chains / "spx_2025-08-25_2139.csv").read_bytes())
+    (folder / "b.csv").write_bytes(cut_at_line_end(chains / "spx_2025-08-27_2130.csv", share))
+    result = build_day(make_builder(), date(2025, 8, 27), lake)
+    assert result.outcome is Outcome.WRITE
+    assert [check.name for check in result.checks if not check.passed] == ["tables_whole"]
+    assert result.facts["lacking"]["b.csv"]["contracts"] > 50
+    assert make_builder().measure(date(2025, 8, 27)) == result.facts
+
+
+def test_g2_a_second_cut_table_is_compared_with_the_last_whole_one(
+    lake: LocalLake, folder: Path, make_builder: MakeBuilder
+) -> None:
+    few = [line(6455), line(6460)]
+    save(folder, "a.csv", "August 29, 2025 at 10:29 AM EDT")
+    save(folder, "b.csv", "August 29, 2025 at 2:29 PM EDT", *few)
+    save(folder, "c.csv", "August 29, 2025 at 3:29 PM EDT", *few)
+    save(folder, "d.csv", "August 29, 2025 at 4:29 PM EDT")
+    result = build_day(make_builder(), FRIDAY, lake)
+    missing = {"contracts": 2, "open_interest": 200, "of_open_interest": 600, "expiries": []}
+    assert result.facts["lacking"] == {"b.csv": missing, "c.csv": missing}
+
+
+def test_g2_refused_and_settled_contracts_are_not_missing(
+    lake: LocalLake, folder: Path, make_builder: MakeBuilder
+) -> None:
+    today = line(6455, expiry="Fri Aug 29 2025", yymmdd="250829")
+    save(folder, "a.csv", "August 29, 2025 at 10:29 AM EDT", today, *(line(6000 + 5 * at) for at in range(60)))
+    save(
+        folder, "b.csv", "August 29, 2025 at 4:29 PM EDT", line(6000, call={"bid": "x"}),
+        *(line(6000 + 5 * at) for at in range(1, 60)),
+    )  # fmt: skip
+    assert build_day(make_builder(), FRIDAY, lake).facts["lacking"] == {}
+
+
+def test_g2_an_expiry_whose_strikes_end_before_the_price_is_told(
+    lake: LocalLake, folder: Path, make_builder: MakeBuilder
+) -> None:
+    later = [line(strike, expiry="Thu Sep 04 2025", yymmdd="250904") for strike in (5000, 5500, 6000)]
+    save(folder, "a.csv", "August 29, 2025 at 10:29 AM EDT", line(6455), line(6465), *later)
+    result = build_day(make_builder(), FRIDAY, lake)
+    assert result.facts["expiries_off_price"] == {"a.csv": ["SPXW 2025-09-04, strikes 5000 to 6000"]}
+    assert "tables_whole" in [check.name for check in result.checks if not check.passed]

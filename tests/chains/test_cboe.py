@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from trading_platform.chains import DecodedChain, decode_quote_table, read_quote_table
+from trading_platform.chains.counts import count_odd
 from trading_platform.chains.header import CLOCK_TOLERANCE
 from trading_platform.errors import SourceError
 from trading_platform.lake.contracts import CHAIN, CHAIN_REJECTS
@@ -96,7 +97,8 @@ def test_g5_settlement_follows_the_calendar_of_the_exchange(
 
 def test_g2_blank_cells_are_null_and_counted() -> None:
     chain = decoded(line(6460, call={"iv": None, "oi": None, "bid": None}), line(6465, put={"oi": None}))
-    assert chain.facts["blank"] == {"bid": 1, "iv": 1, "open_interest": 2}
+    blank = {name: chain.frame[name].null_count() for name in ("bid", "ask", "iv", "open_interest")}
+    assert blank == {"bid": 1, "ask": 0, "iv": 1, "open_interest": 2}
     row = chain.frame.row(0, named=True)
     assert (row["bid"], row["iv"], row["open_interest"], row["ask"]) == (None, None, None, 1.6)
     assert chain.rejects.is_empty()
@@ -170,8 +172,9 @@ def test_g2_crossed_and_zero_quotes_are_kept_and_counted() -> None:
     chain = decoded(
         line(6460, call={"bid": 2, "ask": 1}), line(6465, call={"bid": 0, "ask": 0}, put={"iv": 0, "gamma": 0})
     )
-    names = ("crossed", "zero_bid", "zero_ask", "iv_zero_with_oi", "gamma_zero_with_oi")
-    assert [chain.facts[name] for name in names] == [1, 1, 1, 1, 1]
+    counted = count_odd(chain.frame)
+    names = ("crossed", "bid_zero", "ask_zero", "iv_zero_with_oi", "gamma_zero_with_oi")
+    assert [counted[name] for name in names] == [1, 1, 1, 1, 1]
     assert chain.frame.height == 4
 
 
@@ -224,12 +227,101 @@ def test_g2_a_file_that_cannot_be_read_is_a_numbered_error_e241(tmp_path: Path) 
     assert caught.value.code == "E241"
 
 
-def test_g2_a_file_cut_at_any_byte_of_its_last_line_loses_that_line_and_says_so() -> None:
+def test_g2_a_file_cut_at_any_byte_of_its_last_line_is_refused_e255() -> None:
     content = table([line(6455), line(6460)])
-    first = decode_quote_table(table([line(6455)]), "f.csv").frame
     size = len(line(6460)) + 1
     for cut in range(1, size):
-        chain = decode_quote_table(content[:-cut], "f.csv")
-        assert chain.frame.equals(first)
-        assert reasons(chain) == [(2, "C", "line_cut_off"), (2, "P", "line_cut_off")]
+        with pytest.raises(SourceError, match=r"f\.csv ends within a line") as caught:
+            decode_quote_table(content[:-cut], "f.csv")
+        assert caught.value.code == "E255"
     assert decode_quote_table(content[:-size], "f.csv").facts["rejected"] == {}
+    assert decode_quote_table(content + b",,\r", "f.csv").frame.height == 4
+
+
+@pytest.mark.parametrize("stray", ['"', 'x"', '","', '""",', '"Wed Sep 03 2025,', ',"', '"a', 'a"b,"c"'])
+def test_g2_a_stray_quotation_mark_costs_its_own_line_and_no_other(stray: str) -> None:
+    lines = [line(6455 + 5 * at) for at in range(9)]
+    for at in range(10):
+        chain = decoded(*lines[:at], stray, *lines[at:])
+        assert chain.facts["rows_in"] == 10
+        assert (chain.frame.height, chain.rejects.height, set(chain.rejects["row"])) == (18, 2, {at + 1})
+        assert chain.rejects["text"].to_list() == [stray, stray]
+
+
+def test_g2_a_mark_within_a_line_costs_that_line_and_every_line_is_accounted_for() -> None:
+    good, lines = line(6460), [line(6455), line(6465)]
+    for at in range(len(good) + 1):
+        chain = decoded(lines[0], good[:at] + '"' + good[at:], lines[1])
+        rows, rejected = chain.frame.height, chain.rejects.height
+        assert (chain.facts["rows_in"], rows + rejected, rejected > 0) == (3, 6, True)
+
+
+def test_g2_quoted_cells_of_a_spreadsheet_change_nothing() -> None:
+    quoted = [",".join(f'"{cell}"' for cell in line(strike).split(",")) for strike in (6455, 6460)]
+    chain = decoded(*quoted, line(6465))
+    assert chain.frame.equals(decoded(line(6455), line(6460), line(6465)).frame)
+    assert chain.rejects.is_empty()
+    with_comma = quoted[0].replace('"100"', '"1,000"')
+    assert reasons(decoded(with_comma, line(6465))) == [(1, "C", "quotation_mark"), (1, "P", "quotation_mark")]
+
+
+@pytest.mark.parametrize("cells", [{"iv": 1e9}, {"iv": 100.5}, {"gamma": 1e8}, {"gamma": 3.2}, {"oi": 999_999_999_999},
+                                   {"volume": 100_000_001}])  # fmt: skip
+def test_g2_absurd_numbers_refuse_their_contract(cells: dict[str, object]) -> None:
+    assert reasons(decoded(line(6460, call=cells), line(6465))) == [(1, "C", "out_of_range")]
+
+
+def test_g2_the_largest_credible_numbers_are_stored() -> None:
+    cells = {"iv": 100, "gamma": 3.09, "oi": 100_000_000, "volume": 100_000_000}
+    chain = decoded(line(6460, call=cells), line(6465))
+    assert chain.rejects.is_empty()
+    assert chain.frame["open_interest"].max() == 100_000_000
+
+
+@pytest.mark.parametrize("scale", [100, 0.01])
+def test_g2_volatilities_on_another_scale_are_refused_e256(scale: float) -> None:
+    lines = [line(6455 + 5 * at, call={"iv": 0.15 * scale}, put={"iv": 0.16 * scale}) for at in range(3)]
+    with pytest.raises(SourceError) as caught:
+        decoded(*lines)
+    assert caught.value.code == "E256"
+
+
+def quoted_around(price: float) -> list[str]:
+    """Return lines whose calls and puts imply a price."""
+    return [
+        line(strike, call={"bid": max(price - strike, 0) + 9, "ask": max(price - strike, 0) + 11},
+             put={"bid": max(strike - price, 0) + 9, "ask": max(strike - price, 0) + 11})
+        for strike in range(4000, 9000, 250)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("last", ["6.4391", "646.026", "64602.598", "5000", "8200"])
+def test_g2_a_price_that_calls_and_puts_contradict_is_refused_e244(last: str) -> None:
+    with pytest.raises(SourceError, match="calls and puts of the same strike imply 6460") as caught:
+        decoded(*quoted_around(6460), name=f"S&P 500 INDEX,Last: {last},Change: 1")
+    assert caught.value.code == "E244"
+
+
+@pytest.mark.parametrize("last", ["5200", "7900"])
+def test_g2_how_far_a_price_is_from_the_quotes_is_a_fact(last: str) -> None:
+    chain = decoded(*quoted_around(6460), name=f"S&P 500 INDEX,Last: {last},Change: 1")
+    assert chain.facts["spot_deviation"] == pytest.approx(float(last) / 6460 - 1)
+
+
+def test_g2_without_quotes_the_head_and_the_strikes_judge_the_price_e244() -> None:
+    dead = {"bid": 0, "ask": 0}
+    lines = [line(strike, call=dead, put=dead) for strike in (3000, 6000, 9000)]
+    assert decoded(*lines).facts["spot_deviation"] is None
+    with pytest.raises(
+        SourceError, match=r"bid and ask of the underlying in the head are 6417\.99 and 6486\.37"
+    ) as caught:
+        decoded(*lines, name="S&P 500 INDEX,Last: 3300.5,Change: 1")
+    assert caught.value.code == "E244"
+    with pytest.raises(SourceError, match="far from all strikes") as caught:
+        decode_quote_table(
+            table(lines, name="S&P 500 INDEX,Last: 6.439,Change: 1").replace(
+                b"Bid: 6417.99,Ask: 6486.37", b"Bid: 0,Ask: 0"
+            ),
+            "f.csv",
+        )
+    assert caught.value.code == "E244"

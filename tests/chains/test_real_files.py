@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from trading_platform.chains import ChainArchive, market_date_of, read_quote_table
+from trading_platform.chains.credible import expiries_off_price, lacking
 from trading_platform.clock import FixedClock
 
 from .conftest import LATER
@@ -81,7 +82,36 @@ def test_g2_real_files_are_found_with_their_underlying_and_day(real_chains: Path
 def test_g2_file_name_and_time_inside_are_both_recorded(real_chains: Path, tmp_path: Path) -> None:
     renamed = tmp_path / "cboe_spx_quotedata_all_25-08-25.csv"
     renamed.write_bytes((real_chains / "spy_2025-08-27_0116.csv").read_bytes())
-    facts = read_quote_table(renamed).facts
-    assert facts["file_name_date"] == "2025-08-25"
-    assert facts["observed_at"] == "2025-08-27T05:16:00+00:00"
-    assert facts["date_text"] == "27 de agosto de 2025 às 01:16 GMT-4"
+    chain = read_quote_table(renamed)
+    assert chain.facts["file_name_date"] == "2025-08-25"
+    assert chain.header.observed_at == datetime(2025, 8, 27, 5, 16, tzinfo=UTC)
+    assert chain.header.date_text == "27 de agosto de 2025 às 01:16 GMT-4"
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_g2_every_real_table_is_whole_and_its_price_is_that_of_its_quotes(real_chains: Path, name: str) -> None:
+    content = (real_chains / f"{name}.csv").read_bytes()
+    assert content.endswith(b"\n")
+    assert b'"' not in content[content.index(b"Expiration Date") :]
+    chain = read_quote_table(real_chains / f"{name}.csv", now=LATER)
+    assert expiries_off_price(chain.frame) == []
+    assert abs(chain.facts["spot_deviation"]) < 0.004
+
+
+def test_g2_no_contract_leaves_a_real_table_before_it_settles(real_chains: Path) -> None:
+    last: dict[str, pl.DataFrame] = {}
+    found = {}
+    for name in sorted(EXPECTED):
+        frame = read_quote_table(real_chains / f"{name}.csv", now=LATER).frame
+        if name[:3] in last:
+            found[name] = lacking(last[name[:3]], frame, 0)
+        last[name[:3]] = frame
+    # The table of 2023-09-14 ends with 2025-12-19; the one four weeks before it had three later expiries.
+    assert found.pop("spx_2023-09-14_1631") == {
+        "contracts": 264,
+        "open_interest": 161_447,
+        "of_open_interest": 15_793_357,
+        "expiries": ["2026-12-18", "2027-12-17", "2028-12-15"],
+    }
+    assert len(found) == 21
+    assert set(found.values()) == {None}

@@ -8,9 +8,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from trading_platform.chains import ChainBuilder, union
+from trading_platform.chains import ChainBuilder, stored
 from trading_platform.errors import SourceError
 from trading_platform.lake import FooterFields, LocalLake, Outcome, build_day
 from trading_platform.lake.contracts import CHAIN_CBOE, CONTRACTS
@@ -70,15 +72,14 @@ def test_g2_a_snapshot_across_row_groups_comes_as_one(
 ) -> None:
     write_demo_chains(folder, [FRIDAY])
     build_day(make_builder(), FRIDAY, lake)
-    path = lake.path("chain_cboe", "SPX", FRIDAY)
-    whole = [rows for _, _, rows in union.snapshots(path, "cboe")]
+    whole = list(stored.stored_snapshots(lake, "chain_cboe", "SPX", FRIDAY))
 
-    def in_small_groups(path: Path, columns: tuple[str, ...]) -> list[pl.DataFrame]:
-        frame = pl.read_parquet(path, columns=list(columns), hive_partitioning=False)
-        return [frame.slice(at, 700) for at in range(0, frame.height, 700)]
+    def in_small_groups(lake: LocalLake, dataset: str, symbol: str, day: date, columns: object) -> list[pa.Table]:
+        table = pq.ParquetFile(lake.path(dataset, symbol, day)).read(columns=columns)
+        return [table.slice(at, 700) for at in range(0, table.num_rows, 700)]
 
-    monkeypatch.setattr(union, "stored_rows", in_small_groups)
-    split = [rows for _, _, rows in union.snapshots(path, "cboe")]
+    monkeypatch.setattr(stored, "portions", in_small_groups)
+    split = list(stored.stored_snapshots(lake, "chain_cboe", "SPX", FRIDAY))
     assert len(split) == len(whole) == 3
     assert all(one.equals(other) for one, other in zip(split, whole, strict=True))
 
@@ -87,6 +88,14 @@ def test_g2_a_day_that_no_source_has_is_missing_e252(lake: LocalLake, make_union
     result = build_day(make_union(), FRIDAY, lake)
     assert (result.outcome, result.error.code) == (Outcome.MISSING, "E252")
     assert result.error.next_command == "tp backfill SPX/chain_cboe --from 2025-08-29 --to 2025-08-29"
+
+
+def test_g2_a_day_before_its_opening_is_asked_again_later_e488(lake: LocalLake, make_union: MakeUnion) -> None:
+    result = build_day(make_union(now=datetime(2025, 8, 29, 13, 29, tzinfo=UTC)), FRIDAY, lake)
+    assert (result.outcome, result.error.code) == (Outcome.PENDING, "E488")
+    assert result.error.next_command == "tp backfill SPX/chain --from 2025-08-29 --to 2025-08-29"
+    opened = build_day(make_union(now=datetime(2025, 8, 29, 13, 30, tzinfo=UTC)), FRIDAY, lake)
+    assert (opened.outcome, opened.error.code) == (Outcome.MISSING, "E252")
 
 
 def test_g2_a_holiday_is_closed(lake: LocalLake, make_union: MakeUnion) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from trading_platform import settings, simulation
+from trading_platform import home as home_folder
+from trading_platform import simulation
 from trading_platform.cli import main
 from trading_platform.errors import PlatformError
 from trading_platform.simulation.databento import StandInMarket
@@ -105,7 +106,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 def real_home(tmp_path: Path) -> Path:
     """Return an empty home for real data with MNQ active."""
     home = tmp_path / "home"
-    settings.create_home(home)
+    home_folder.create_home(home)
     (home / "instruments.toml").write_text('# mine\nactive = ["MNQ"]\n', encoding="utf-8")
     return home
 

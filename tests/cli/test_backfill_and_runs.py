@@ -12,8 +12,8 @@ import pytest
 
 from jobs.claims import claim, partition_name
 from trading_platform.cli.platform import REPOSITORY, prepare_dagster_home
+from trading_platform.home import open_home
 from trading_platform.process import ProcessIdentity
-from trading_platform.settings import open_home
 
 from .conftest import DATES, Demo, call, listing
 

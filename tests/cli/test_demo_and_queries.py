@@ -20,9 +20,10 @@ from trading_platform.bars.partials import REPAIR
 from trading_platform.cli.demo_l2 import open_shop
 from trading_platform.clock import FixedClock
 from trading_platform.errors import QualityError
+from trading_platform.home import create_home, open_home
 from trading_platform.l2.agreement import compare_with_ticks
 from trading_platform.lake import LocalLake
-from trading_platform.settings import SYNTHETIC_LABEL, create_home, open_home
+from trading_platform.settings import SYNTHETIC_LABEL
 
 from .conftest import DATES, TICKS_PER_DAY, Demo, call, listing, small_demo
 
@@ -106,7 +107,7 @@ def test_u1_demo_again_finds_all_current(demo: Demo) -> None:
     assert listing(demo.home / "lake") | listing(demo.home / "sierra") == before
 
 
-def test_g7_demo_shows_gamma_beside_bars(demo: Demo) -> None:
+def test_b3_demo_shows_gamma_beside_bars(demo: Demo) -> None:
     query = (
         "select count(*) as rows, count(spot) as with_spot, avg(abs(basis)) as basis from enriched_bars "
         f"where symbol = 'MNQ' and trade_date = '{LAST}' and ts between '{LAST} 13:30:00Z' and '{LAST} 19:59:59Z'"
@@ -252,8 +253,7 @@ def test_b4_export_writes_named_files_that_add_up(demo: Demo, tmp_path: Path) ->
         options = ("--clock", "5m", "--format", file_format, "--out", tmp_path)
         called = call("export", "bars", "MNQ", "--day", LAST, *options, "--json", home=demo.home)
         assert called.code == 0, called.err
-    mark = {"parquet": "", "csv": "_synthetic", "feather": ""}
-    paths = {f: tmp_path / f"MNQ_bars_5m_{LAST}{mark[f]}.{f}" for f in mark}
+    paths = {f: tmp_path / f"MNQ_bars_5m_{LAST}_synthetic.{f}" for f in ("parquet", "csv", "feather")}
     stored = call(
         "sql",
         f"select sum(volume) as v from ticks where symbol = 'MNQ' and trade_date = '{LAST}'",
@@ -280,13 +280,15 @@ def test_b4_export_to_one_file_takes_the_format_from_its_name(demo: Demo, tmp_pa
     target = tmp_path / "new" / "bars.feather"
     options = ("--day", LAST, "--out", target)
     assert call("export", "bars", "MNQ", *options, home=demo.home).code == 0
-    assert [path.name for path in target.parent.iterdir()] == ["bars.feather"]
-    assert pl.read_ipc(target).height > 0
+    assert [path.name for path in target.parent.iterdir()] == ["bars_synthetic.feather"]
+    assert pl.read_ipc(target.with_name("bars_synthetic.feather")).height > 0
 
 
-@pytest.mark.parametrize("name", ["bars.csv", "bars_synthetic.csv"])
-def test_u1_a_csv_of_synthetic_data_says_so_in_its_name_whoever_chose_it(demo: Demo, tmp_path: Path, name: str) -> None:
-    real = tmp_path / "new" / "bars_synthetic.csv"
+@pytest.mark.parametrize("name", ["bars.csv", "bars_synthetic.csv", "bars.parquet"])
+def test_u1_a_file_of_synthetic_data_says_so_in_its_name_whoever_chose_it(
+    demo: Demo, tmp_path: Path, name: str
+) -> None:
+    real = tmp_path / "new" / f"bars_synthetic{Path(name).suffix}"
     options = ("bars", "MNQ", "--day", LAST, "--out", tmp_path / "new" / name)
     for option in ("--dry-run", "--force"):
         days = call("export", *options, option, "--json", home=demo.home).json["days"]
@@ -358,7 +360,7 @@ def test_u5_export_of_several_days_into_one_file_is_e171(demo: Demo, tmp_path: P
 def test_u2_export_dry_run_writes_nothing_and_refuses_what_would_be_refused(demo: Demo, tmp_path: Path) -> None:
     options = ("--day", LAST, "--out", tmp_path / "out", "--dry-run", "--json")
     called = call("export", "bars", "MNQ", *options, home=demo.home)
-    assert called.json["days"][0]["path"] == str(tmp_path / "out" / f"MNQ_bars_1m_{LAST}.parquet")
+    assert called.json["days"][0]["path"] == str(tmp_path / "out" / f"MNQ_bars_1m_{LAST}_synthetic.parquet")
     assert not (tmp_path / "out").exists()
     missing = call("export", "bars", "MNQ", "--day", "2025-03-21", "--dry-run", home=demo.home)
     assert missing.error is not None

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.depth.frames import CONTRACT, Event, ask, bid, clear, event_frame
+from trading_platform.home import create_home
 from trading_platform.lake import FooterFields, LocalLake, Outcome
 from trading_platform.lake.contracts import DEPTH_EVENTS
 from trading_platform.sessions import calendar_for
-from trading_platform.settings import create_home
 
 from .conftest import call
 

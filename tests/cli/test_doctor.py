@@ -31,10 +31,12 @@ from trading_platform.cli.doctor import (
     machine,
     runs,
 )
+from trading_platform.cli.doctor import gamma as gamma_checks
 from trading_platform.cli.doctor import home as home_checks
 from trading_platform.cli.platform import REPOSITORY, open_instance
 from trading_platform.errors import SourceError
-from trading_platform.settings import Settings, create_home, open_home
+from trading_platform.home import create_home, open_home
+from trading_platform.settings import Settings
 from trading_platform.sierra import usual_folders
 
 from .conftest import Demo, call
@@ -392,6 +394,10 @@ def test_m4_the_data_folder_is_absent_empty_or_not_named(
         ("rolls.csv", "root,contract\n", "E130"),
         ("roll_gaps.csv", "root,from_contract\n", "E135"),
         ("sources.toml", "[[source]]\npath = 3\n", "E216"),
+        ("regimes.toml", "[all\n", "E180"),
+        ("regimes.toml", "[symbols.SPXX]\nmin_dwell_s = 60\n", "E181"),
+        ("regimes.toml", "[symbols.SPX]\nflip_exit_sigma = 2.0\n", "E182"),
+        ("regime_routing.toml", "[calm]\n", "E181"),
     ],
 )
 def test_m4_an_edited_file_that_cannot_be_read_is_a_failure_with_its_number(
@@ -409,6 +415,97 @@ def test_m4_active_instruments_and_price_scales(situation: Situation, data_folde
     assert home_checks.instruments(situation).next_command == "tp instruments activate MNQ"
     toml.write_text('active = ["MNQ"]\n')
     assert home_checks.instruments(situation).status is Status.OK
+
+
+# Folders of gamma data
+
+
+@pytest.fixture
+def gamma(situation: Situation, tmp_path: Path) -> Situation:
+    """Return the situation of a home whose two folders hold a feed of NQ_NDX and chains of SPX."""
+    from trading_platform.instruments import load_registry
+    from trading_platform.sessions import calendar_for
+    from trading_platform.simulation import GexFeedOptions, write_demo_chains, write_gex_day
+
+    path = situation.known_home.path
+    situation.known_home.instruments_toml.write_text('active = ["MNQ", "SPX"]\n')
+    session = calendar_for(load_registry().get("NQ_NDX").calendar).session(date(2025, 3, 11))
+    write_gex_day(tmp_path / "gex", session, "NQ_NDX", ("gex_full", "gex_zero"), GexFeedOptions(cadence_s=3_600))
+    write_demo_chains(tmp_path / "chains", [date(2025, 3, 11), date(2025, 3, 12)])
+    create_home(path, gex_dir=tmp_path / "gex", chain_dir=tmp_path / "chains")
+    return replace(situation, home=open_home(path))
+
+
+def test_m4_without_folders_of_gamma_data_nothing_is_wrong(situation: Situation) -> None:
+    found = by_name(examine(situation))
+    for name, variable in (("gamma feed", "TP_GEX_DIR"), ("option chains", "TP_CHAIN_DIR")):
+        assert found[name].status is Status.SKIP
+        assert variable in found[name].what
+
+
+def test_m4_files_of_gamma_data_are_counted_with_their_days(gamma: Situation, tmp_path: Path) -> None:
+    found = by_name(examine(gamma))
+    assert found["gamma feed"].what == f"{tmp_path / 'gex'}: 2 history files, NQ_NDX 2025-03-11 to 2025-03-11"
+    assert found["option chains"].what == f"{tmp_path / 'chains'}: 6 saved chains, SPX 2025-03-11 to 2025-03-12"
+    assert {found[name].status for name in ("gamma feed", "option chains")} == {Status.OK}
+
+
+def test_m4_a_setting_goes_before_the_folder_of_the_home_but_not_in_a_demo(gamma: Situation, tmp_path: Path) -> None:
+    other = replace(gamma, settings=Settings(gex_dir=tmp_path / "other"))
+    assert (other.gex_dir, other.chain_dir) == (tmp_path / "other", tmp_path / "chains")
+    demo = replace(other, home=replace(other.known_home, is_demo=True))
+    assert demo.gex_dir == tmp_path / "gex"
+
+
+@pytest.mark.parametrize("name", ["gex", "chains"])
+def test_m4_a_folder_of_gamma_data_that_is_gone_is_a_failure_and_an_empty_one_a_warning(
+    gamma: Situation, tmp_path: Path, name: str
+) -> None:
+    look = gamma_checks.gamma_feed if name == "gex" else gamma_checks.option_chains
+    for path in sorted((tmp_path / name).rglob("*"), reverse=True):
+        path.unlink()
+    assert (look(gamma).status, "holds no" in look(gamma).what) == (Status.WARN, True)
+    (tmp_path / name).rmdir()
+    gone = look(gamma)
+    assert (gone.status, gone.next_command) == (Status.FAIL, "tp config")
+    assert f"{tmp_path / name} with" in gone.what
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("2025-03-12_NQ_NDX_classic_gex_half.json", "E265"),
+        ("2025-03-11_NQ_NDX_classic_gex_zero (1).json", "E264"),
+        ("history.json", "1 file in {folder} is no history file by name and beginning, first history.json"),
+    ],
+)
+def test_m4_a_feed_file_that_is_not_understood_is_named(
+    gamma: Situation, tmp_path: Path, name: str, found: str
+) -> None:
+    (tmp_path / "gex" / name).write_text("[]")
+    (tmp_path / "gex" / "notes.md").write_text("not looked at")
+    verdict = gamma_checks.gamma_feed(gamma)
+    assert (verdict.status, found.format(folder=tmp_path / "gex") in verdict.what) == (Status.WARN, True)
+    assert verdict.next_command is not None
+    assert problem_of(verdict.next_command) is None
+
+
+def test_m4_a_chain_of_unknown_form_is_named(gamma: Situation, tmp_path: Path) -> None:
+    (tmp_path / "chains" / "a.csv").write_text("time,open,high\n1,2,3\n")
+    verdict = gamma_checks.option_chains(gamma)
+    assert verdict.status is Status.WARN
+    assert "is not understood, first a.csv: E242" in verdict.what
+    assert verdict.next_command is not None
+    assert problem_of(verdict.next_command) is None
+
+
+def test_m4_gamma_data_that_no_active_instrument_uses_is_a_warning(gamma: Situation) -> None:
+    gamma.known_home.instruments_toml.write_text('active = ["CL"]\n')
+    feed, chains = gamma_checks.gamma_feed(gamma), gamma_checks.option_chains(gamma)
+    assert (feed.status, chains.status) == (Status.WARN, Status.WARN)
+    assert "NQ_NDX, which no active instrument uses" in feed.what
+    assert feed.next_command == "tp instruments activate NQ_NDX"
+    assert chains.next_command == "tp instruments activate SPX"
 
 
 # Runs, history, left-overs

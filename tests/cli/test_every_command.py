@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import typer.main
@@ -21,6 +22,8 @@ READ_ONLY = {
     "instruments show",
     "l2 plan",
     "l2 spend",
+    "regimes routing",
+    "regimes show",
     "rolls show",
     "sierra inspect",
     "sql",
@@ -50,6 +53,7 @@ def test_u2_the_documented_commands_exist() -> None:
         "backfill",
         "demo",
         "export bars",
+        "export ticks",
         "forget",
         "gex fetch",
         "import scid",
@@ -101,6 +105,19 @@ def test_u2_help_imports_neither_dagster_nor_data_frames() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "demo" in done.stdout
+
+
+def test_u2_loading_the_platform_imports_neither_pandera_nor_pandas() -> None:
+    # Contracts are loaded when rows are validated: half a second and 50 MB that no command pays which only looks.
+    program = (
+        "import sys, definitions\n"
+        "heavy = {'pandera', 'pandas', 'matplotlib', 'databento', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2]
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("arguments", [("nonsense",), ("sql",), ("rolls", "show", "MNQ", "--from", "yesterday")])

@@ -10,9 +10,9 @@ import pytest
 
 from tests.enrichment import frames
 from tests.enrichment.frames import at
+from trading_platform.home import open_home
 from trading_platform.lake import FooterFields, LocalLake, Outcome
 from trading_platform.lake.contracts import BARS_1S, GEX_SNAPSHOTS
-from trading_platform.settings import open_home
 
 from .conftest import call
 
@@ -35,7 +35,7 @@ def home(real_home: Path) -> Path:
     return real_home
 
 
-def test_g7_enriched_bars_of_the_cash_session_are_written_and_named(home: Path, tmp_path: Path) -> None:
+def test_b3_enriched_bars_of_the_cash_session_are_written_and_named(home: Path, tmp_path: Path) -> None:
     options = ("--day", "2025-03-11", "--enriched", "--session", "rth", "--out", tmp_path)
     called = call("export", "bars", "mnq", *options, "--json", home=home)
     assert called.code == 0, called.err
@@ -49,7 +49,7 @@ def test_g7_enriched_bars_of_the_cash_session_are_written_and_named(home: Path, 
     assert call(*again.error.next_command.split()[1:], "--dry-run", home=home).code == 0
 
 
-def test_g7_latency_and_category_are_taken_and_dry_run_writes_nothing(home: Path, tmp_path: Path) -> None:
+def test_b3_latency_and_category_are_taken_and_dry_run_writes_nothing(home: Path, tmp_path: Path) -> None:
     options = ("--day", "2025-03-11", "--enriched", "--latency-ms", "2000", "--format", "csv", "--out", tmp_path)
     called = call("export", "bars", "MNQ", *options, "--dry-run", "--json", home=home)
     assert (called.code, called.json["days"][0]["rows"]) == (0, 82_800)
@@ -59,7 +59,7 @@ def test_g7_latency_and_category_are_taken_and_dry_run_writes_nothing(home: Path
     assert "gex_one" in other.json["days"][0]["path"]
 
 
-def test_g7_the_settings_say_what_is_attached_unless_an_option_does(
+def test_b3_the_settings_say_what_is_attached_unless_an_option_does(
     home: Path, elsewhere: Path, tmp_path: Path
 ) -> None:
     (elsewhere / ".env").write_text("TP_GEX_LATENCY_MS=2000\nTP_GEX_STALE_AFTER_MS=1500\n")
@@ -80,9 +80,19 @@ def test_g7_the_settings_say_what_is_attached_unless_an_option_does(
         ("MNQ", ("--enriched", "--latency-ms", "-1"), "E493"),
         ("CL", ("--enriched",), "E493"),
         ("MES", ("--enriched",), "E490"),
+        ("SPX", ("--enriched",), "E493"),
     ],
 )
-def test_g7_what_makes_no_sense_is_refused_with_a_number(home: Path, symbol: str, options, code: str) -> None:
+def test_b3_what_makes_no_sense_is_refused_with_a_number(home: Path, symbol: str, options, code: str) -> None:
     called = call("export", "bars", symbol, "--day", "2025-03-11", *options, home=home)
     assert called.error is not None
     assert called.error.code == code
+
+
+def test_b3_an_export_without_any_snapshot_warns_on_standard_error(home: Path, tmp_path: Path) -> None:
+    options = ("--day", "2025-03-11", "--enriched", "--session", "rth", "--category", "gex_one", "--out", tmp_path)
+    called = call("export", "bars", "MNQ", *options, home=home)
+    assert (called.code, "2025-03-11 warning: no row has a snapshot of gex_one" in " ".join(called.err.split())) == (
+        0,
+        True,
+    )

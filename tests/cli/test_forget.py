@@ -33,6 +33,21 @@ def test_m2_a_dry_run_shows_the_file_and_its_dependents_and_changes_nothing(demo
     assert listing(demo.home / "lake") == before
 
 
+def test_m2_days_that_show_gamma_data_are_told_apart_from_those_that_need_them(demo: Demo) -> None:
+    called = call("forget", "NQ_NDX/gex_snapshots", "--day", DAY, "--dry-run", home=demo.home)
+    assert called.code == 0, called.err
+    out = " ".join(called.out.split())
+    assert "of NQ_NDX/gex_regimes were made from them and stay as they are" in out
+    assert "of MNQ/enriched_bars, MNQ/gex_alignment" in out
+    assert "a backfill before these days are back makes them again with nulls in their place" in out
+    listed = call("forget", "NQ_NDX/gex_snapshots", "--day", DAY, "--dry-run", "--json", home=demo.home).json
+    assert {one["asset"]: one["can_be_made_without"] for one in listed["dependents"]} == {
+        "MNQ/enriched_bars": True,
+        "MNQ/gex_alignment": True,
+        "NQ_NDX/gex_regimes": False,
+    }
+
+
 def test_m2_where_nobody_can_be_asked_yes_is_needed_e106(demo: Demo) -> None:
     before = listing(demo.home / "lake")
     for options in ((), ("--json",)):

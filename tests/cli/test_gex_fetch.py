@@ -9,7 +9,7 @@ import pytest
 
 from tests.gexfeed.feed_files import NAME, snapshot
 from tests.gexfeed.feed_server import Reply, serve
-from trading_platform.settings import create_home
+from trading_platform.home import create_home
 
 from .conftest import call
 
@@ -44,6 +44,7 @@ def test_g1_fetch_stores_what_comes_and_fails_for_what_does_not(
     [
         (("2025-03-10",), 3, "E263"),
         (("2025-03-10", "--category", "gex_all", "--out", "x"), 3, "E278"),
+        (("--url", f"https://[foo/{NAME}", "--out", "x"), 3, "E273"),
         ((), 2, "trade dates"),
         (("10.03.2025",), 2, "10.03.2025"),
     ],

@@ -14,8 +14,8 @@ import pytest
 
 from trading_platform.clock import FixedClock
 from trading_platform.errors import SourceError
+from trading_platform.home import create_home, open_home
 from trading_platform.instruments import Contract, load_registry
-from trading_platform.settings import create_home, open_home
 from trading_platform.sierra import SierraArchive, usual_folders
 from trading_platform.simulation import scid_header
 
@@ -108,6 +108,13 @@ def test_u5_init_without_data_names_a_folder_that_is_there(tmp_path: Path, monke
     assert call("init", "--sierra-dir", usual[1], "--json").json["next"] == "tp doctor"
     (usual[1] / "download.scid").write_bytes(b"")
     assert call("init", "--json").json["next"] == f"tp sierra inspect '{usual[1] / 'download.scid'}'"
+
+
+def test_u5_init_with_gamma_folders_alone_does_not_ask_for_a_sierra_folder(tmp_path: Path) -> None:
+    (tmp_path / "feed").mkdir()
+    home = tmp_path / "home"
+    called = call("init", "--home", home, "--instruments", "SPX", "--gex-dir", tmp_path / "feed", "--json")
+    assert called.json["next"] == f"TP_HOME={home} tp doctor"
 
 
 def test_u5_a_missing_archive_names_a_folder_too_e211(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

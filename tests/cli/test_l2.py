@@ -14,8 +14,8 @@ from tests.databento.l2_shop import serving
 from tests.databento.shop import market
 from trading_platform import lake
 from trading_platform.cli import l2_tasks
+from trading_platform.home import create_home, open_home
 from trading_platform.lake import build_day
-from trading_platform.settings import create_home, open_home
 from trading_platform.simulation.databento import DataBentoStandIn, Fault, FaultKind
 from trading_platform.simulation.dbn import dbn_metadata, dbn_zstd
 

@@ -15,9 +15,9 @@ from tests.databento.l2_shop import serving
 from tests.databento.shop import market
 from trading_platform.databento.vendor_bars import RECORD
 from trading_platform.files import sha256_of
+from trading_platform.home import create_home, open_home
 from trading_platform.l2.agreement import bars_of_trades
 from trading_platform.lake import LocalLake
-from trading_platform.settings import create_home, open_home
 from trading_platform.simulation.databento import DataBentoStandIn
 from trading_platform.simulation.dbn import dbn_metadata, dbn_zstd
 

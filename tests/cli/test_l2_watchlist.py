@@ -16,8 +16,9 @@ from trading_platform.cli.l2_choice import Wanted, choose
 from trading_platform.cli.platform import open_instance
 from trading_platform.clock import FixedClock
 from trading_platform.databento.account import open_vendor
+from trading_platform.home import create_home, open_home
 from trading_platform.instruments import load_registry, load_roll_table
-from trading_platform.settings import create_home, load_settings, open_home
+from trading_platform.settings import load_settings
 from trading_platform.simulation.databento import DataBentoStandIn
 
 from .conftest import Called, call

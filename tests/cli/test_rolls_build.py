@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.sierra.rolling_archive import write_contract
-from trading_platform import settings
+from trading_platform import home as home_folder
 from trading_platform.clock import SystemClock
 from trading_platform.errors import LakeError
 from trading_platform.instruments import load_registry, load_roll_table
@@ -34,7 +34,7 @@ def home(tmp_path: Path) -> Path:
     write_contract(folder, es, "ESU25", {day: 9_000 if day < CROSSING else 4_000 for day in SESSIONS})
     write_contract(folder, es, "ESZ25", {day: 1_000 if day < CROSSING else 7_000 for day in SESSIONS}, gap_ticks=210)
     path = tmp_path / "home"
-    settings.create_home(path, sierra_dir=folder)
+    home_folder.create_home(path, sierra_dir=folder)
     (path / "instruments.toml").write_text('active = ["ES"]\n', encoding="utf-8")
     return path
 

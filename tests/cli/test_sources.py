@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trading_platform.settings import create_home
+from trading_platform.home import create_home
 from trading_platform.sierra.sources import read_sources
 from trading_platform.simulation import scid_header
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -145,3 +146,31 @@ def test_p12_what_is_made_on_demand_is_missing_only_where_somebody_asked(
     assert board.counts(0) == {State.COMPLETE: 1, State.MISSING: 1, State.NOT_DUE: 3}
     assert board.cell(0, DAYS.index(refused)).reason == failure
     assert [group.next_command for group in board.groups(0)] == [f"tp backfill MNQ/l2 --from {refused} --to {refused}"]
+
+
+@pytest.mark.parametrize("from_first", [False, True])
+def test_p12_days_before_a_source_was_recorded_are_no_holes_whoever_asks(
+    calendar: CalendarDays,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    from_first: bool,  # noqa: FBT001 - pytest hands it over
+) -> None:
+    tried, stored = date(2025, 3, 10), date(2025, 3, 12)
+    table = np.zeros(1, DTYPE)
+    table["day"], table["outcome"], table["code"], table["contract"] = stored.toordinal(), OUTCOMES.index("WRITE"), 3, 1
+    table["session"] = calendar.of([stored]).digest
+    failure = "MISSING: E267 no history file of that day"
+    events = DayEvents(
+        np.array([stored.toordinal()], np.int32), np.zeros(1), {tried.toordinal(): failure}, tried.toordinal()
+    )
+    days = StoredDays(table, Texts(["", "", "", "1"]), stored.toordinal())
+    row = assemble._Row(days, events, np.array([7]), np.array([True]))
+    monkeypatch.setattr(assemble, "_facts_of", lambda *_: {"NQ_NDX/gex_snapshots": row})
+    around = Surroundings(tmp_path, tmp_path, NoHistory(), NOW, {"CME_EQUITY": calendar})
+    feed = replace(series("NQ_NDX", "gex_snapshots"), recorded=True)
+    board = make_board([feed], {}, FIRST, LAST, around, from_first=from_first)
+    # The attempt that failed is told, the days around it are not.
+    assert board.cell(0, DAYS.index(tried)).reason == failure
+    blank = [day for column, day in enumerate(DAYS) if day < stored and board.state(0, column) is State.NOT_EXPECTED]
+    assert blank == [day for day in DAYS if day < stored and day != tried]
+    assert board.state(0, DAYS.index(date(2025, 3, 13))) is State.MISSING

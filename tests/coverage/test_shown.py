@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from trading_platform.coverage.board import Board
 from trading_platform.coverage.html import page, write_page
 from trading_platform.coverage.judge import Judgement
-from trading_platform.coverage.picture import MARKDOWN_LIMIT, summary_picture
+from trading_platform.coverage.picture import summary_picture
 from trading_platform.coverage.states import GRAVITY, State
 from trading_platform.coverage.text import lines_of
 from trading_platform.errors import LakeError
+from trading_platform.pictures import MARKDOWN_LIMIT
 
 from .boards import board_of, series
 

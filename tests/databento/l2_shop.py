@@ -15,9 +15,10 @@ from trading_platform.databento.account import open_vendor
 from trading_platform.databento.l2_builder import L2Builder
 from trading_platform.databento.ledger import SpendLedger
 from trading_platform.databento.vendor import Vendor
+from trading_platform.home import Home, create_home
 from trading_platform.instruments import load_registry, load_roll_table
 from trading_platform.lake import DayResult, LocalLake, build_day
-from trading_platform.settings import Home, create_home, load_settings
+from trading_platform.settings import load_settings
 from trading_platform.simulation.databento import DataBentoStandIn, Fault, FaultKind
 
 from .shop import KEY, NOW, market

@@ -15,8 +15,8 @@ from trading_platform.clock import FixedClock
 from trading_platform.databento.l2_builder import L2Builder
 from trading_platform.errors import RefusedError
 from trading_platform.files import sha256_of
+from trading_platform.home import create_home
 from trading_platform.lake import Outcome
-from trading_platform.settings import create_home
 from trading_platform.simulation.databento import FaultKind
 
 from .l2_shop import L2Shop

@@ -21,9 +21,9 @@ import requests
 from trading_platform.databento.dbn import DbnFile
 from trading_platform.databento.query import nanoseconds_of
 from trading_platform.errors import RefusedError
+from trading_platform.home import create_home
 from trading_platform.instruments import load_registry, load_roll_table
 from trading_platform.sessions import calendar_for
-from trading_platform.settings import create_home
 from trading_platform.sierra.scid import ScidFile
 from trading_platform.simulation import write_demo_archive
 from trading_platform.simulation.databento import DataBentoStandIn, Fault, FaultKind, StandInMarket, read_faults

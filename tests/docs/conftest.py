@@ -12,11 +12,12 @@ from trading_platform.clock import Clock, FixedClock
 from trading_platform.databento.account import open_vendor
 from trading_platform.databento.l2_builder import L2Builder
 from trading_platform.depth import DepthMetricsBuilder
+from trading_platform.home import Home, create_home
 from trading_platform.instruments import Registry, RollTable, load_registry, load_roll_table
 from trading_platform.l2.metrics_builder import L2MetricsBuilder
 from trading_platform.lake import DayBuilder, LocalLake, build_day
 from trading_platform.sessions import calendar_for
-from trading_platform.settings import Home, create_home, load_settings
+from trading_platform.settings import load_settings
 from trading_platform.sierra import SierraArchive, TicksBuilder
 from trading_platform.sierra.depth import DepthArchive, DepthEventsBuilder
 from trading_platform.simulation import write_demo_archive

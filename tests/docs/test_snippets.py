@@ -6,9 +6,9 @@ import tomllib
 
 import pytest
 
+from trading_platform.home import Home
 from trading_platform.instruments import load_registry, load_roll_table
 from trading_platform.lake.sql import connect
-from trading_platform.settings import Home
 
 from .commands import problem_of
 from .markdown import ERRORS, PAGES, Snippet, inline_code, prose, snippets

@@ -15,9 +15,10 @@ from trading_platform.enrichment import (
     EnrichedBarsBuilder,
     GexAlignmentBuilder,
     Underlying,
+    chain_underlying_of,
     underlying_of,
 )
-from trading_platform.instruments import Instrument, load_registry
+from trading_platform.instruments import Instrument, Registry, load_registry
 from trading_platform.lake import FooterFields, LocalLake, Outcome
 from trading_platform.lake.contracts import CONTRACTS
 from trading_platform.sessions import TradingCalendar, calendar_for
@@ -47,6 +48,16 @@ def underlying(instrument: Instrument) -> Underlying:
     return underlying_of(instrument, load_registry())
 
 
+@pytest.fixture(scope="session")
+def chain_underlying() -> Underlying:
+    """Return the index of MNQ, as if it were active."""
+    registry = load_registry()
+    active = Registry(registry.instruments, (registry.get("MNQ"), registry.get("NDX")))
+    found = chain_underlying_of(active.get("MNQ"), active)
+    assert found is not None
+    return found
+
+
 @pytest.fixture
 def store(lake: LocalLake, calendar: TradingCalendar, underlying: Underlying) -> Store:
     """Return a function that commits a frame (or none) as one partition of any dataset."""
@@ -59,17 +70,19 @@ def store(lake: LocalLake, calendar: TradingCalendar, underlying: Underlying) ->
         outcome: Outcome = Outcome.WRITE,
         reason: str | None = None,
         synthetic: bool = False,
+        facts: dict[str, object] | None = None,
     ) -> LocalLake:
         contract = CONTRACTS[dataset]
         is_future = dataset in ("ticks", "bars_1s")
-        facts: dict[str, int] = {}
-        with lake.begin(contract, "MNQ" if is_future else underlying.symbol, day) as writer:
+        known = dict(facts or {})
+        symbol = "MNQ" if is_future else "NDX" if dataset == "gex_levels" else underlying.symbol
+        with lake.begin(contract, symbol, day) as writer:
             if frame is not None:
                 text = [pl.col(name).cast(pl.String) for name, kind in frame.schema.items() if kind == pl.Categorical]
                 writer.append(frame.with_columns(text).to_arrow().cast(contract.arrow_schema))
                 if dataset == "bars_1s" and frame.height:
                     last = int(frame["ts_open"].to_physical()[-1])
-                    facts = {"volume_sum": int(frame["volume"].sum()), "last_ts_open_us": last}
+                    known = {"volume_sum": int(frame["volume"].sum()), "last_ts_open_us": last}
             writer.commit(
                 FooterFields(
                     fingerprint="f" * 64,
@@ -77,7 +90,7 @@ def store(lake: LocalLake, calendar: TradingCalendar, underlying: Underlying) ->
                     outcome=outcome,
                     session=(calendar if is_future else underlying.calendar).session(day).resolved(),
                     reason=reason,
-                    facts=facts,
+                    facts=known,
                     synthetic=synthetic,
                 )
             )
@@ -87,9 +100,17 @@ def store(lake: LocalLake, calendar: TradingCalendar, underlying: Underlying) ->
 
 
 @pytest.fixture
-def bars_builder(lake: LocalLake, instrument: Instrument, calendar: TradingCalendar, underlying: Underlying):
-    def make(now: datetime = LATER, **policy: object) -> EnrichedBarsBuilder:
-        return EnrichedBarsBuilder(instrument, lake, calendar, FixedClock(now), underlying, AttachPolicy(**policy))
+def bars_builder(
+    lake: LocalLake,
+    instrument: Instrument,
+    calendar: TradingCalendar,
+    underlying: Underlying,
+    chain_underlying: Underlying,
+):
+    def make(now: datetime = LATER, *, with_chains: bool = False, **policy: object) -> EnrichedBarsBuilder:
+        chains = chain_underlying if with_chains else None
+        clock, attach = FixedClock(now), AttachPolicy(**policy)
+        return EnrichedBarsBuilder(instrument, lake, calendar, clock, underlying, attach, chains)
 
     return make
 

@@ -134,7 +134,8 @@ def slow_enriched(
             row["volume"], row["trades"] = (0, 0) if bar is None else (bar["volume"], bar["trades"])
             last = row["close"]
             row |= _slow_gex(second, snaps, earliest, opens, spans, policy)
-            row["basis"] = None if row["close"] is None or row["spot"] is None else row["close"] - row["spot"]
+            known = None not in (row["close"], row["spot"]) and not row["gex_gap"]
+            row["basis"] = row["close"] - row["spot"] if known else None
             rows.append(row)
     return rows
 

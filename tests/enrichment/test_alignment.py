@@ -201,3 +201,28 @@ def test_g7_an_instrument_without_gamma_has_no_underlying_e493() -> None:
     with pytest.raises(QualityError, match="CL has no gamma exposure") as caught:
         underlying_of(registry.get("CL"), registry)
     assert caught.value.code == "E493"
+
+
+@pytest.mark.parametrize("symbol", ["SPX", "NQ_NDX", "SPY"])
+def test_g7_what_is_no_future_has_nothing_to_enrich_e493(symbol: str) -> None:
+    registry = load_registry()
+    with pytest.raises(QualityError, match=f"{symbol} is no future") as caught:
+        underlying_of(registry.get(symbol), registry)
+    assert (caught.value.code, caught.value.next_command) == ("E493", "tp instruments list")
+
+
+def test_b3_a_feed_day_without_the_category_warns_and_names_those_that_are_there(
+    full, store, alignment_builder
+) -> None:
+    store("gex_snapshots", frames.snapshots([at("2025-03-11T14:00:00")]), TUESDAY, facts={"categories": ["gex_full"]})
+    result = build_day(alignment_builder(category="gex_zero"), TUESDAY, full)
+    (warning,) = [check for check in result.checks if not check.passed]
+    assert (result.outcome, warning.name) == (Outcome.WRITE, "gex_gaps")
+    assert "no gex_zero, only gex_full: every row is a gap; TP_GEX_CATEGORY" in warning.description
+
+
+def test_b3_a_missing_feed_day_warns_of_gaps_and_not_of_nulls(lake, store, alignment_builder) -> None:
+    store("ticks", frames.ticks([at("2025-03-11T14:00:00")]), TUESDAY)
+    result = build_day(alignment_builder(), TUESDAY, lake)
+    (warning,) = [check for check in result.checks if not check.passed]
+    assert "every row is a gap, and shows the last snapshot of the day before" in warning.description

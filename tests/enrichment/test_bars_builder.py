@@ -11,11 +11,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from trading_platform.enrichment import GexOfDay, enrich_bars, levels_over_price
-from trading_platform.enrichment.picture import MARKDOWN_LIMIT
 from trading_platform.enrichment.policy import AttachPolicy
 from trading_platform.errors import LakeError, QualityError
 from trading_platform.lake import Outcome, build_day
 from trading_platform.lake.building import Preview, Severity, present_fingerprint
+from trading_platform.pictures import MARKDOWN_LIMIT
 
 from . import frames
 from .conftest import MONDAY, TUESDAY

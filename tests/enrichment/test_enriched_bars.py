@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import get_args
 
 import numpy as np
 import polars as pl
@@ -11,13 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from trading_platform.cli.commands.export import Category
 from trading_platform.enrichment import AttachPolicy, GexOfDay, enrich_bars
-from trading_platform.enrichment.chain_levels import EMPTY_LEVELS
+from trading_platform.enrichment.chain_levels import EMPTY_LEVELS, ChainsOfDay
+from trading_platform.enrichment.checks import enriched_facts
 from trading_platform.errors import QualityError
 from trading_platform.instants import instant_of, us_of
 from trading_platform.lake.contracts import BARS_1S, ENRICHED_BARS, GEX_SNAPSHOTS
 from trading_platform.lake.contracts.enrichment import GEX_VALUES
+from trading_platform.lake.vocabulary import CATEGORIES
 from trading_platform.sessions import Session, TradingCalendar, calendar_for
+from trading_platform.settings import Settings
 
 from . import frames
 from .conftest import MONDAY, TUESDAY
@@ -179,6 +184,21 @@ def test_b3_basis_is_close_minus_spot_and_null_without_either(underlying, short)
     assert found == [None, None, 60.25, 60.25, None]
 
 
+def test_b3_basis_is_null_beside_a_snapshot_of_another_day(calendar, underlying) -> None:
+    # Monday 15:59 New York with nothing since Friday: the price of one day less the spot of another is no basis.
+    friday = frames.snapshots([at("2025-03-07T20:59:58")], spot=[20_500.0])
+    trades = frames.bars([at("2025-03-10T19:59:00")], [20_000.0])
+    frame = enrich_bars(
+        trades, GexOfDay(underlying, frames.both_days(friday)), calendar.session(MONDAY), AttachPolicy()
+    )
+    row = row_at(frame, "2025-03-10T19:59:00")
+    assert (row["close"], row["spot"], row["gex_gap"], row["is_preopen_snapshot"]) == (20_000.0, 20_500.0, True, True)
+    assert frame["basis"].null_count() == frame.height
+    facts = enriched_facts(frame, calendar.session(MONDAY), underlying.regular_us(MONDAY))
+    assert (facts["basis_median"], facts["price_to_spot"]) == (None, None)
+    ENRICHED_BARS.validate(frame)
+
+
 def test_b3_a_second_without_a_trade_shows_the_previous_close_of_the_session_including_pre_open_trades(
     underlying,
 ) -> None:
@@ -255,21 +275,25 @@ def test_b3_cutting_the_input_changes_no_row_before_the_cut_and_the_order_of_sna
             }
         )
     )
-    whole = enrich_bars(trades, GexOfDay(underlying, snaps, levels), session, policy)
+    whole = enrich_bars(trades, GexOfDay(underlying, snaps, ChainsOfDay(underlying, levels)), session, policy)
     shuffled = enrich_bars(
         trades,
-        GexOfDay(underlying, snaps.sample(fraction=1.0, shuffle=True, seed=seed % 2**31), levels),
+        GexOfDay(
+            underlying,
+            snaps.sample(fraction=1.0, shuffle=True, seed=seed % 2**31),
+            ChainsOfDay(underlying, levels.sample(fraction=1.0, shuffle=True, seed=seed % 2**31).sort("ts")),
+        ),
         session,
         policy,
     )
     assert_frame_equal(whole, shuffled)
-    gex = GexOfDay(
-        underlying, snaps.filter(pl.col("ts").to_physical() < cut), levels.filter(pl.col("ts").to_physical() < cut)
-    )
-    earlier = enrich_bars(trades.filter(pl.col("ts_open").to_physical() < cut), gex, session, policy, contract="MNQH25")
     before = pl.col("ts").to_physical() < cut
-    if bars_at:
-        assert_frame_equal(whole.filter(before), earlier.filter(before), categorical_as_str=True)
+    gex = GexOfDay(underlying, snaps.filter(before), ChainsOfDay(underlying, levels.filter(before)))
+    cut_trades = trades.filter(pl.col("ts_open").to_physical() < cut)
+    # A day without bars takes its contract from the roll table, so the cut day is given the one of the whole day.
+    contract = "MNQH25" if bars_at else None
+    earlier = enrich_bars(cut_trades, gex, session, policy, contract=contract)
+    assert_frame_equal(whole.filter(before), earlier.filter(before), categorical_as_str=True)
 
 
 def test_b3_two_snapshots_of_one_time_are_refused_e491(underlying, short) -> None:
@@ -277,16 +301,39 @@ def test_b3_two_snapshots_of_one_time_are_refused_e491(underlying, short) -> Non
     with pytest.raises(QualityError, match="1 snapshots have the time of another one") as caught:
         enrich_bars(NO_BARS, GexOfDay(underlying, snaps), short("2025-03-11T14:00:00"), AttachPolicy())
     assert caught.value.code == "E491"
+    # The command as it stands helps: this series, these days.
+    again = "tp backfill NQ_NDX/gex_snapshots --from 2025-03-10 --to 2025-03-11 --force"
+    assert caught.value.next_command == again
 
 
 @pytest.mark.parametrize(
     "settings_",
-    [{"category": "gex_all"}, {"gex_latency_ms": -1}, {"stale_after_ms": 0}, {"stale_outside_ms": 59_999}],
+    [
+        {"category": "gex_all"},
+        {"gex_latency_ms": -1},
+        {"chain_latency_ms": -1},
+        {"stale_after_ms": 0},
+        {"chain_cadence_s": 0},
+        {"stale_outside_ms": 59_999},
+    ],
 )
 def test_b3_settings_that_make_no_sense_are_refused_e493(settings_) -> None:
     with pytest.raises(QualityError) as caught:
         AttachPolicy(**settings_)
-    assert caught.value.code == "E493"
+    assert (caught.value.code, caught.value.next_command) == ("E493", "tp config")
+
+
+def test_b3_categories_of_settings_feed_and_export_are_the_same() -> None:
+    of_settings = get_args(Settings.model_fields["gex_category"].annotation)
+    assert set(of_settings) == set(CATEGORIES) == {str(one) for one in Category}
+
+
+def test_b3_the_policy_is_made_of_the_settings_in_one_place(monkeypatch) -> None:
+    assert AttachPolicy() == AttachPolicy.of(Settings(_env_file=None))
+    monkeypatch.setenv("TP_GEX_LATENCY_MS", "250")
+    monkeypatch.setenv("TP_CHAIN_CADENCE_S", "60")
+    policy = AttachPolicy.of(Settings(_env_file=None), category="gex_zero")
+    assert (policy.category, policy.gex_latency_ms, policy.chain_stale_after_ms) == ("gex_zero", 250, 120_000)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York"])

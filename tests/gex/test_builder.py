@@ -16,7 +16,7 @@ from trading_platform.clock import FixedClock
 from trading_platform.gex import compute_levels
 from trading_platform.gex.builder import ChainReplacedError, GexLevelsBuilder, GexProfileBuilder
 from trading_platform.gex.checks import check_levels, check_profile
-from trading_platform.gex.report import own_block, vendor_block
+from trading_platform.gex.values import derived_block, own_block, vendor_block
 from trading_platform.lake import FooterFields, LocalLake, Outcome, build_day
 from trading_platform.lake.contracts import CHAIN, GEX_LEVELS, GEX_PROFILE
 from trading_platform.sessions import calendar_for
@@ -101,21 +101,43 @@ def test_g3_stored_levels_are_those_of_each_snapshot(store) -> None:
         )
         assert (row["greeks_source"], row["clock"], row["sign_convention"]) == ("own", "act365", "naive")
         assert (row["oi_call"], row["oi_put"], row["pcr_oi"], row["vol_call"]) == (16, 21, 21 / 16, 2)
-        assert (row["adv_usd"], row["gex_adv_ratio"]) == (None, None)
+        assert (row["spot_source"], row["oi_asof"]) == ("chain", None)
+
+
+def test_r1_derived_figures_are_stored_and_unknown_ones_are_null(store) -> None:
+    """The second snapshot has no strike above spot, no crossing and no wall within the band."""
+    first = chain([call(98, 3), put(98, 9), call(102, 8), put(102, 2)])
+    second = chain([call(90, 3), call(95, 1)], observed_at=OBSERVED_AT + timedelta(minutes=5))
+    lake = store(first, second)
+    assert build_day(levels_builder(lake), DAY, lake).error is None
+    rows = lake.read("gex_levels", "SPX", DAY)
+    known, unknown = rows.iter_rows(named=True)
+    for row, frame in ((known, first), (unknown, second)):
+        block = derived_block(compute_levels(frame))
+        assert {name: row[f"naive_{name}"] for name in block} == block
+    assert None not in {known[f"naive_{name}"] for name in block}
+    assert {name for name in block if unknown[f"naive_{name}"] is not None} == {
+        "gex_normalised_musd_per_1pct_per_point",
+        "ramp_lower_strike",
+    }
+    # The figure is the stored net, in full precision.
+    assert known["naive_gex_normalised_musd_per_1pct_per_point"] == known["naive_gex_net_usd_per_1pct"] / 1e6 / 100.0
 
 
 def test_g3_no_stored_column_is_forgotten(store) -> None:
     """Every column of both contracts is filled by this snapshot, but those that it cannot know."""
     today = OBSERVED_AT.date()
     wings = [call(k, 3) for k in range(92, 109)] + [put(k, 3) for k in range(92, 109)]
-    lake = store(chain([*wings, call(101, 5, expiry=today), put(99, 6, expiry=today)]))
+    snapshot = chain([*wings, call(101, 5, expiry=today), put(99, 6, expiry=today)])
+    lake = store(snapshot.with_columns(open_interest_date=pl.lit(date(2025, 3, 7))))
     build_day(levels_builder(lake), DAY, lake)
     build_day(profile_builder(lake), DAY, lake)
     rows = lake.read("gex_levels", "SPX", DAY)
     unknown = {name for name in GEX_LEVELS.arrow_schema.names if rows[name].null_count()}
-    # Quotes of this chain are no market: there is no forward. ADV has no source yet.
+    # Quotes of this chain are no market: there is no forward.
     forwards = {name for name in unknown if name.startswith("forward_")}
-    assert unknown - forwards == {"adv_usd", "gex_adv_ratio", "atm_iv_30d"}
+    assert unknown - forwards == {"atm_iv_30d"}
+    assert rows["oi_asof"].to_list() == [date(2025, 3, 7)]
     profile = lake.read("gex_profile", "SPX", DAY)
     filled = {name for name in GEX_PROFILE.arrow_schema.names if profile[name].is_not_null().any()}
     assert set(GEX_PROFILE.arrow_schema.names) - filled <= {"forward", "discount", "parity_rms", "atm_iv"}
@@ -221,7 +243,10 @@ def test_g3_a_day_without_any_usable_snapshot_fails_with_its_number(store, build
     lake = store(chain([settled(call(100))]))
     result = build_day(builder_of(lake), DAY, lake)
     assert (result.outcome, result.error.code) == (Outcome.ERROR, "E482")
-    assert result.error.next_command == "tp backfill SPX/chain --from 2025-03-10 --to 2025-03-10 --force"
+    assert result.error.next_command == (
+        'tp sql "select observed_at, source, spot, max(settlement_at) as last_settlement from chain '
+        "where symbol = 'SPX' and trade_date = '2025-03-10' group by all order by all\""
+    )
 
 
 @BUILDERS
@@ -278,8 +303,8 @@ def facts_of(store: Store) -> tuple[dict, dict]:
         ({"unusable_snapshots": {"E481": 1}}, "snapshots_usable"),
         ({"vendor_gap_pct_max": 15.1}, "vendor_gap_small"),
         ({"oi_dropped_pct_max": 5.1}, "volatility_known"),
+        ({"oi_unknown_pct_max": 1.1}, "open_interest_known"),
         ({"duplicated_n": 1}, "contracts_once"),
-        ({"crossed_n": 1}, "quotes_not_crossed"),
         ({"gamma_zero_n": 3}, "vendor_gamma_known"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

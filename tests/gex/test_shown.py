@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from trading_platform.errors import QualityError
 from trading_platform.gex import compute_levels
-from trading_platform.gex.pictures import BARS, MARKDOWN_LIMIT, profile_picture, profile_points
-from trading_platform.gex.plot import plot_profile
+from trading_platform.gex.pictures import BARS, profile_picture, profile_points
+from trading_platform.gex.plot import plot_profile, profile_figure
 from trading_platform.gex.report import as_json
+from trading_platform.pictures import MARKDOWN_LIMIT
 
 from .frames import call, chain, put, settled
 
@@ -41,6 +42,11 @@ def test_g3_the_document_has_the_promised_names() -> None:
     assert document["dropped"] == {"settled": 1, "duplicated": 0, "iv_zero": 1, "open_interest_unknown": 0}
     assert document["max_pain"] == [{"expiry": "2025-03-21", "settle_style": "PM", "strike": 100.0}]
     assert (document["greeks_source"], document["clock"], document["sign_convention"]) == ("own", "act365", "naive")
+    assert set(document["derived"]) == {
+        "gex_normalised_musd_per_1pct_per_point", "ramp_lower_strike", "ramp_upper_strike", "gex_ramp_musd_per_1pct_per_point",
+        "nearest_wall", "nearest_wall_side", "dist_to_nearest_wall_points", "dist_to_nearest_wall_pct", "dist_to_flip_points",
+        "dist_to_flip_pct", "compression_score",
+    }  # fmt: skip
     assert len(document["profile"]) == 60
     assert "by_strike" not in document
 
@@ -53,7 +59,9 @@ def test_g3_sums_over_expiries_and_strikes_are_the_totals() -> None:
     for entries in (document["by_expiry"], document["by_strike"]):
         for block, prefix in (("own", ""), ("vendor", "vendor_")):
             for side in ("gex_call_usd_per_1pct", "gex_put_usd_per_1pct"):
-                assert sum(entry[prefix + side] for entry in entries) == pytest.approx(document[block][side], rel=1e-12)
+                assert sum(entry[prefix + side] or 0.0 for entry in entries) == pytest.approx(
+                    document[block][side], rel=1e-12
+                )
         assert sum(entry["oi_put"] for entry in entries) == document["open_interest"]["put"]
 
 
@@ -116,6 +124,27 @@ def test_g6_the_large_picture_is_a_png(tmp_path: Path) -> None:
     path = tmp_path / "profile.png"
     plot_profile(compute_levels(chain(LINES)), path, symbol="SPX", synthetic=True)
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_g6_the_drawn_curve_has_no_corners_and_its_marks_are_named_once() -> None:
+    levels = compute_levels(chain([call(104), put(96), call(100, 2), put(99, 1)]))
+    figure = profile_figure(levels, symbol="SPX", synthetic=False)
+    above, below = figure.axes
+    curve = below.lines[0]
+    drawn, net = np.asarray(curve.get_xdata()), np.asarray(curve.get_ydata())
+    assert (drawn[0], drawn[-1]) == (pytest.approx(90), pytest.approx(110))
+    assert np.diff(drawn) == pytest.approx(0.05)
+    # The same curve as the stored profile, which has 60 levels still.
+    inside = np.abs(levels.profile_levels - 100) < 10
+    stored = levels.profile_net[inside] / 1e9
+    assert np.interp(levels.profile_levels[inside], drawn, net) == pytest.approx(
+        stored, abs=1e-4 * np.abs(stored).max()
+    )
+    assert len(levels.profile_levels) == 60
+    names = [text.get_text() for text in above.get_legend().get_texts()]
+    zero = f"zero gamma {levels.flip.zero_gamma:,.2f}"
+    assert sorted(names) == sorted(["calls", "puts", "spot 100.00", zero, "call wall 104.00", "put wall 96.00"])
+    assert below.get_legend() is None
 
 
 @pytest.mark.parametrize("name", ["nowhere/profile.png", "profile.words"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from trading_platform.errors import SourceError
-from trading_platform.gexfeed import FeedArchive, feed_for
+from trading_platform.gexfeed import FeedArchive
 from trading_platform.gexfeed.names import CATEGORIES, read_name
 
 from .feed_files import DAY, NAME, snapshot, write
@@ -48,9 +48,6 @@ def test_g1_native_and_mapped_series_are_never_merged(folder: Path) -> None:
     archive = FeedArchive(folder)
     assert [one.path.name for one in archive.day("NDX", DAY)] == [NAME.replace("NQ_NDX", "NDX")]
     assert [one.path.name for one in archive.day("NQ_NDX", DAY)] == [NAME]
-    assert feed_for("NDX") == feed_for("mnq") == "NQ_NDX"
-    assert feed_for("MES") == feed_for("SPX") == "ES_SPX"
-    assert feed_for("CL") is None
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -76,10 +73,19 @@ def test_g1_unknown_category_is_an_error_of_its_day_and_no_guess(folder: Path) -
 
 
 def test_g1_two_files_of_one_day_and_category_are_refused(folder: Path) -> None:
-    write(folder, [], NAME)
-    write(folder, [], f"{NAME}.gz")
+    write(folder, [snapshot(0)], NAME)
+    write(folder, [snapshot(1)], f"{NAME}.gz")  # of the same length
     with pytest.raises(SourceError, match="E264"):
         FeedArchive(folder).day("NQ_NDX", DAY)
+
+
+def test_g1_of_copies_with_equal_bytes_one_is_taken_and_the_others_are_counted(folder: Path) -> None:
+    archive = FeedArchive(folder)
+    write(folder, [snapshot(0)], NAME)
+    assert [(one.path.name, one.copies) for one in archive.day("NQ_NDX", DAY)] == [(NAME, 0)]
+    write(folder / "again", [snapshot(0)], NAME)
+    assert [(one.path.name, one.copies) for one in archive.day("NQ_NDX", DAY)] == [(NAME, 1)]
+    assert len(archive.files("NQ_NDX")) == 2
 
 
 def test_g1_other_files_hidden_files_and_temporaries_are_left_alone(folder: Path) -> None:
@@ -92,11 +98,13 @@ def test_g1_other_files_hidden_files_and_temporaries_are_left_alone(folder: Path
 
 def test_g1_new_file_is_seen_and_the_first_day_is_told(folder: Path) -> None:
     archive = FeedArchive(folder)
-    assert archive.first_day("NQ_NDX") is None
+    span = date(2000, 1, 1), date(2029, 12, 31)
+    assert archive.first_day("NQ_NDX", *span) is None
     write(folder / "later", [], NAME.replace("03-10", "03-13"))
     write(folder, [], NAME)
-    assert archive.first_day("NQ_NDX") == DAY
-    assert archive.first_day("NDX") is None
+    write(folder, [], NAME.replace("2025", "1998"))
+    assert archive.first_day("NQ_NDX", *span) == DAY
+    assert archive.first_day("NDX", *span) is None
 
 
 def test_g1_no_folder_is_said_with_its_number(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from trading_platform.gexfeed import FeedArchive
@@ -350,7 +351,7 @@ def test_g1_category_that_is_gone_does_not_shrink_the_stored_day(folder: Path, b
 
 def test_g1_twice_and_unknown_category_are_errors_of_their_day(folder: Path, build: Build) -> None:
     write(folder, [snapshot(0)])
-    write(folder, [snapshot(0)], f"{NAME}.gz")
+    write(folder, [snapshot(0), snapshot(1)], f"{NAME}.gz")
     assert codes(build()) == ["E264", "E264"]
     (folder / f"{NAME}.gz").rename(folder / NAME.replace("gex_full", "gex_other"))
     assert codes(build()) == ["E265", "E265"]
@@ -416,11 +417,13 @@ def test_g1_gaps_of_the_feed_are_shown_and_not_refused(folder: Path, build: Buil
 def test_g1_facts_are_the_same_when_measured_from_the_lake(
     folder: Path, build: Build, builders: MakeBuilders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trading_platform.gexfeed.strikes.ROW_GROUP_ROWS", 50)
+    for module in ("gexfeed.strikes", "lake.stream"):  # snapshots are spread over row groups
+        monkeypatch.setattr(f"trading_platform.{module}.ROW_GROUP_ROWS", 50)
     for category in ("gex_full", "gex_zero"):
         day = [snapshot(second) if second % 15 else snapshot(second, strikes=[]) for second in range(90)]
         write(folder, day, NAME.replace("gex_full", category))
     results = build()
+    assert pq.ParquetFile(results[1].path).num_row_groups > 10
     for builder, result in zip(builders(), results, strict=True):
         measured = builder.measure(DAY)
         assert {name: measured[name] for name in result.facts} == dict(result.facts)
@@ -446,3 +449,146 @@ def test_g1_time_zone_of_the_process_changes_nothing(
     monkeypatch.undo()
     time.tzset()
     assert hashes == [one.content_hash for one in build(force=True)]
+
+
+def test_g1_one_broken_category_refuses_its_day_and_no_other_and_says_how_to_go_on(
+    folder: Path, build: Build, lake: LocalLake
+) -> None:
+    write(folder, [snapshot(0), snapshot(1)])
+    zero = write(folder, b"<html>busy</html>", NAME.replace("gex_full", "gex_zero"))
+    write(folder, [snapshot(86_400)], NAME.replace("03-10", "03-11"))
+    results = build()
+    assert codes(results) == ["E270", "E270"]
+    assert results[0].error is not None
+    assert str(zero) in results[0].error.what
+    assert "is made from its other categories" in results[0].error.why
+    assert results[0].error.next_command == (
+        f"tp gex fetch 2025-03-10 --ticker NQ_NDX --category gex_zero --out {folder} --force"
+    )
+    assert lake.footer(SNAPSHOTS, "NQ_NDX", DAY) is None
+    assert codes(build(DAY + timedelta(days=1))) == [None, None]
+    zero.unlink()
+    assert [one.rows for one in build()] == [2, 8]
+
+
+@pytest.mark.parametrize("odd", ["1998-03-10", "9999-12-31"])
+def test_g1_a_mistyped_year_in_a_name_holds_up_no_other_day(
+    folder: Path, build: Build, builders: MakeBuilders, odd: str
+) -> None:
+    write(folder, [snapshot(0)], NAME.replace("2025-03-10", odd))
+    for builder in builders():
+        assert "no history file" in (builder.not_recorded(DAY) or "")
+    write(folder, [snapshot(0)])
+    assert [one.outcome for one in build()] == [Outcome.WRITE] * 2
+    for builder in builders():
+        assert builder.not_recorded(DAY) is None
+        assert "begin on 2025-03-10" in (builder.not_recorded(DAY - timedelta(days=3)) or "")
+
+
+def test_g1_a_snapshot_of_the_year_9999_is_refused_alone(folder: Path, build: Build, lake: LocalLake) -> None:
+    write(folder, [snapshot(second) for second in range(200)] + [snapshot(0, timestamp=253_402_300_799)])
+    results = build()
+    assert [one.outcome for one in results] == [Outcome.WRITE] * 2
+    assert results[0].rejected == {"future_timestamp": 1}
+    assert rows(lake, SNAPSHOTS).height == 200
+
+
+def test_g1_one_bad_snapshot_of_an_unknown_form_costs_one_row(folder: Path, build: Build, lake: LocalLake) -> None:
+    day: list[dict[str, Any]] = [{"v": 2, **snapshot(second)} for second in range(200)]
+    day[100]["ticker"] = 5
+    write(folder, day)
+    results = build()
+    assert codes(results) == [None, None]
+    assert [one.rows for one in results] == [199, 796]
+    assert results[0].rejected == {"wrong_type": 1}
+    assert seconds(rows(lake, SNAPSHOTS)) == [second for second in range(200) if second != 100]
+
+
+def test_g1_bytes_that_were_not_read_refuse_the_day_even_as_one_element(folder: Path, build: Build) -> None:
+    day = [json.dumps(snapshot(second)) for second in range(1_000)]
+    day[500] = "[" + ",".join(day[500:900]) + "]"  # valid JSON, and one element
+    write(folder, f"[{','.join(day)}]".encode())
+    result, _ = build()
+    assert codes((result, result))[0] == "E403"
+    (failed,) = [one for one in result.checks if not one.passed and one.severity == "error"]
+    assert (failed.name, failed.values["refused"]) == ("rejects_below_limit", 1)
+    assert 0.25 < float(str(failed.values["bytes_refused"])) / float(str(failed.values["bytes_read"])) < 0.35
+
+
+@pytest.mark.parametrize("strike", [0, -5.0])
+def test_g1_a_ladder_with_a_strike_that_is_no_price_is_refused(
+    folder: Path, build: Build, lake: LocalLake, strike: float
+) -> None:
+    bad = snapshot(200, strikes=ladder((20_590.0, 1.0), (strike, 2.0), (20_600.0, 3.0)))
+    write(folder, [*(snapshot(second) for second in range(200)), bad])
+    results = build()
+    assert [one.rows for one in results] == [200, 800]
+    assert results[0].rejected == {"strike_not_positive": 1}
+    assert rows(lake, STRIKES)["strike"].min() == 20_587.21
+
+
+def test_g1_a_category_without_a_spot_all_day_is_refused(folder: Path, build: Build) -> None:
+    write(folder, [snapshot(second) for second in range(20)])
+    write(folder, [snapshot(second, spot=None) for second in range(20)], NAME.replace("gex_full", "gex_zero"))
+    result, _ = build()
+    (failed,) = [one for one in result.checks if not one.passed and one.severity == "error"]
+    assert failed.name == "spot_in_band"
+    assert "gex_zero none" in failed.description
+
+
+@pytest.mark.parametrize("unit", [1_000, 1_000_000])
+def test_g1_times_in_milliseconds_are_named_as_such(folder: Path, build: Build, unit: int) -> None:
+    write(folder, [snapshot(second, timestamp=(OPEN_S + second) * unit) for second in range(300)])
+    for result in build():
+        assert result.error is not None
+        assert result.error.code == "E272"
+        assert "milliseconds" in result.error.what
+        assert result.error.next_command == "tp backfill NQ_NDX/gex_snapshots --from 2025-03-10 --to 2025-03-10"
+
+
+def test_g1_some_times_in_milliseconds_are_refused_alone(folder: Path, build: Build) -> None:
+    write(folder, [*(snapshot(second) for second in range(200)), snapshot(200, timestamp=(OPEN_S + 200) * 1_000)])
+    assert build()[0].rejected == {"timestamp_in_milliseconds": 1}
+
+
+def test_g1_a_copy_of_the_same_bytes_is_counted_and_not_refused(folder: Path, build: Build) -> None:
+    write(folder, [snapshot(0)])
+    write(folder / "backup", [snapshot(0)])
+    write(folder, [snapshot(0)], NAME.replace(".json", " (1).json"))
+    results = build()
+    assert codes(results) == [None, None]
+    assert [(one.rows, one.facts["copies"]) for one in results] == [(1, 2), (4, 2)]
+    write(folder / "backup", [snapshot(1)])
+    assert codes(build()) == ["E264", "E264"]
+
+
+SUNDAY, MONDAY = date(2025, 3, 9), DAY
+
+
+def test_g1_a_file_of_a_day_without_trading_is_named_by_the_next_day(folder: Path, build: Build) -> None:
+    write(folder, [snapshot(second) for second in range(300)])
+    first = build()
+    sunday = write(folder, [snapshot(-86_400)], NAME.replace("03-10", "03-09"))
+    results = build()
+    assert [one.outcome for one in results] == [Outcome.WRITE] * 2
+    assert "files_of_closed_days" not in {one.name for one in first[0].checks if not one.passed}
+    (warned,) = [one for one in results[0].checks if not one.passed and one.name == "files_of_closed_days"]
+    assert warned.severity == "warn"
+    assert warned.description.startswith("E280 ")
+    assert sunday.name in warned.description
+    assert [one.outcome for one in build()] == [Outcome.SKIP] * 2
+
+
+def test_g1_a_file_of_a_day_without_trading_is_named_where_the_day_is_closed_or_missing(
+    folder: Path, build: Build
+) -> None:
+    write(folder, [snapshot(0)])
+    holiday = write(folder, [snapshot(0)], NAME.replace("2025-03-10", "2025-04-18"))
+    later = datetime(2025, 5, 1, tzinfo=UTC)
+    for result in build(date(2025, 4, 18), now=later):
+        assert result.outcome is Outcome.CLOSED
+        assert "E280" in (result.reason or "")
+        assert holiday.name in (result.reason or "")
+    for result in build(date(2025, 4, 21), now=later):
+        assert result.outcome is Outcome.MISSING
+        assert holiday.name in (result.reason or "")

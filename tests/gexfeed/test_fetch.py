@@ -25,6 +25,7 @@ from trading_platform.gexfeed.fetch import (
     vendor_ticker,
 )
 from trading_platform.gexfeed.transport import FetchPolicy, Transport, without_query
+from trading_platform.instruments import load_registry
 
 from .feed_files import DAY, NAME, snapshot
 from .feed_server import FeedServer, Reply, serve
@@ -107,6 +108,17 @@ def test_g1_key_goes_to_the_api_and_never_to_where_it_redirects(
     assert "secret-signature" not in caplog.text + repr(found)
 
 
+def test_g1_the_log_levels_of_the_process_are_its_own_again_after_a_download(
+    server: FeedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loggers = [logging.getLogger(name) for name in ("httpx", "httpcore")]
+    for logger in loggers:
+        monkeypatch.setattr(logger, "level", logging.DEBUG)
+    server.replies[f"/files/{NAME}"] = [Reply(body=TEXT)]
+    fetch(server, tmp_path)
+    assert [logger.level for logger in loggers] == [logging.DEBUG] * 2
+
+
 def test_g1_redirect_to_another_host_is_not_followed(server: FeedServer, tmp_path: Path) -> None:
     with serve(anywhere=[Reply(body=PACKED)]) as other:
         target = f"{other.origin}/anywhere?token=x"
@@ -127,6 +139,8 @@ def test_g1_redirect_to_another_host_is_not_followed(server: FeedServer, tmp_pat
         f"https://hist.gex.bot.example.org/{NAME}",
         f"https://hist.gex.bot:8443/{NAME}",
         f"file:///tmp/{NAME}",
+        f"https://[foo/{NAME}",
+        f"https://user:word@[foo/{NAME}?sig=word",
     ],
 )
 def test_g1_only_listed_hosts_and_schemes_are_asked(url: str, tmp_path: Path) -> None:
@@ -135,6 +149,7 @@ def test_g1_only_listed_hosts_and_schemes_are_asked(url: str, tmp_path: Path) ->
     transport.close()
     assert result.error is not None
     assert (result.status, result.error.code) == (FetchStatus.FAILED, "E273")
+    assert "word" not in str(result.error)
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
@@ -144,6 +159,21 @@ def test_g1_busy_vendor_is_asked_again(server: FeedServer, tmp_path: Path, waits
     assert len(server.asked) == 3
     assert len(waits) == 2
     assert all(0.0 < wait <= 31.0 for wait in waits)
+
+
+@pytest.mark.parametrize("wanted", ["²", "-1", "soon", "Wed, 12 Mar 99999999999 12:00:07 GMT", "9" * 400])
+def test_g1_pause_that_cannot_be_read_is_no_traceback(
+    server: FeedServer, tmp_path: Path, waits: list[float], wanted: str
+) -> None:
+    (number,) = (wanted.encode("latin-1", "replace"),)
+    header = {"Retry-After": number.decode("latin-1")}
+    server.replies[f"/files/{NAME}.gz"] = [Reply(429, headers=header), Reply(body=PACKED)]
+    if wanted.isascii() and wanted.isdigit():
+        with pytest.raises(SourceError, match="E274"):
+            fetch(server, tmp_path)
+    else:
+        assert fetch(server, tmp_path).status is FetchStatus.FETCHED
+        assert len(waits) == 1
 
 
 @pytest.mark.parametrize("wanted", ["7", "Wed, 12 Mar 2025 12:00:07 GMT"])
@@ -207,6 +237,40 @@ def test_g1_answer_that_is_no_history_file_stores_nothing(
     assert len(server.asked) <= 6
 
 
+LADDER = json.dumps(snapshot(2)["strikes"]).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b'["rate limited"]',
+        b"[1, 2]",
+        json.dumps([snapshot(0), snapshot(1), snapshot(2)]).encode().partition(LADDER[-40:])[0] + b"]",
+        json.dumps([snapshot(86_400), snapshot(86_401)]).encode(),
+        json.dumps([{"ticker": "NQ_NDX", "error": "try later"}]).encode(),
+        json.dumps([snapshot(0), *({"error": second} for second in range(9))]).encode(),
+        gzip.compress(b"[]"),
+    ],
+)
+def test_g1_what_holds_no_day_of_the_series_never_replaces_a_good_file(
+    server: FeedServer, tmp_path: Path, body: bytes
+) -> None:
+    (tmp_path / f"{NAME}.gz").write_bytes(PACKED)
+    server.replies[f"/files/{NAME}.gz"] = [Reply(body=body)]
+    with pytest.raises(SourceError, match="E277"):
+        fetch(server, tmp_path)
+    assert names(tmp_path) == [f"{NAME}.gz"]
+    assert (tmp_path / f"{NAME}.gz").read_bytes() == PACKED
+
+
+def test_g1_redirect_that_is_no_address_is_e273(server: FeedServer, tmp_path: Path) -> None:
+    server.replies[f"/files/{NAME}.gz"] = [Reply(302, headers={"Location": "https://[foo/x?sig=secret"})]
+    with pytest.raises(SourceError, match="E273") as refused:
+        fetch(server, tmp_path)
+    assert "secret" not in str(refused.value)
+
+
 def test_g1_vendor_that_is_not_there_is_e274(tmp_path: Path) -> None:
     with serve() as gone:
         pass
@@ -233,7 +297,8 @@ def test_g1_queue_asks_once_per_url_keeps_what_is_there_and_goes_on_after_a_fail
 ) -> None:
     other = NAME.replace("03-10", "03-11")
     third = NAME.replace("03-10", "03-12")
-    server.replies |= {f"/a/{NAME}": [Reply(body=TEXT)], f"/a/{third}": [Reply(body=TEXT)]}
+    later = json.dumps([snapshot(2 * 86_400)]).encode()
+    server.replies |= {f"/a/{NAME}": [Reply(body=TEXT)], f"/a/{third}": [Reply(body=later)]}
     queue = requests_of_urls(f"{server.origin}/a/{name}" for name in (f"{NAME}?sig=1", other, f"{NAME}?sig=2", third))
     transport = Transport(policy(server))
     seen: list[Fetched] = []
@@ -250,7 +315,9 @@ def test_g1_queue_asks_once_per_url_keeps_what_is_there_and_goes_on_after_a_fail
 
 def test_g1_dry_run_asks_nobody(server: FeedServer, tmp_path: Path) -> None:
     transport = Transport(policy(server))
-    (result,) = fetch_all([history_request(DAY, "MNQ", policy=policy(server))], tmp_path / "x", transport, dry_run=True)
+    (result,) = fetch_all(
+        [history_request(DAY, "nq_ndx", policy=policy(server))], tmp_path / "x", transport, dry_run=True
+    )
     transport.close()
     assert (result.status, result.url) == (FetchStatus.PLANNED, f"{server.origin}/files/{NAME}.gz")
     assert server.asked == []
@@ -265,15 +332,15 @@ def test_g1_file_in_the_other_packing_is_replaced_and_not_doubled(server: FeedSe
 
 
 def test_g1_names_of_futures_stand_for_their_series_and_indices_for_themselves() -> None:
-    assert [vendor_ticker(name) for name in ("mnq", "NQ", "ES", "MES", "NDX", "SPX", "NQ_NDX")] == [
-        "NQ_NDX",
-        "NQ_NDX",
-        "ES_SPX",
-        "ES_SPX",
-        "NDX",
-        "SPX",
-        "NQ_NDX",
-    ]
+    names = ("mnq", "NQ", "ES", "MES", "NDX", "SPX", "NQ_NDX", "CL", "QQQ", "new")
+    expected = ["NQ_NDX", "NQ_NDX", "ES_SPX", "ES_SPX", "NDX", "SPX", "NQ_NDX", "CL", "QQQ", "NEW"]
+    assert [vendor_ticker(name, load_registry()) for name in names] == expected
+
+
+def test_g1_the_registry_of_the_user_says_which_series_a_future_stands_for(tmp_path: Path) -> None:
+    file = tmp_path / "instruments.toml"
+    file.write_text('[instruments.ES]\ngex_underlying = "SPX"\n', encoding="utf-8")
+    assert vendor_ticker("ES", load_registry(file)) == "SPX"
 
 
 @pytest.mark.parametrize(("ticker", "category"), [("NQ/../X", "gex_full"), ("", "gex_full"), ("NQ_NDX", "gex_week")])

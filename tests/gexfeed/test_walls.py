@@ -6,12 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading_platform.gexfeed import change_15s, wall_candidates, with_walls_and_change
+from trading_platform.gexfeed import change_15s, wall_candidates
 from trading_platform.gexfeed.decode import read_batches
 from trading_platform.gexfeed.walls import WALL_COLUMNS
 
@@ -124,31 +123,3 @@ def test_g1_change_skips_nulls_and_is_null_where_the_snapshot_has_no_value() -> 
     assert np.isnan(per_snapshot[:3]).all()
     assert (per_snapshot[3], per_second[3]) == (6.0, 3.0)
     assert np.isnan(change_15s(np.array([0, 1]), np.array([np.nan, np.nan]))[0]).all()
-
-
-def test_g1_frames_of_any_source_get_the_same_columns() -> None:
-    stamp = pl.Series("ts", [0, 10_000_000, 0]).cast(pl.Datetime("us", "UTC"))
-    snapshots = pl.DataFrame(
-        {
-            "ts": stamp,
-            "category": ["gex_full", "gex_full", "gex_zero"],
-            "major_pos_vol_strike": [110.0, None, 110.0],
-            "major_neg_vol_strike": [None, None, None],
-            "sum_gex_vol": [1.0, 5.0, 9.0],
-        },
-        schema_overrides={"major_neg_vol_strike": pl.Float64},
-    )
-    strikes = pl.DataFrame(
-        {
-            "ts": stamp.gather([0, 0, 1, 0]),
-            "category": ["gex_full", "gex_full", "gex_full", "gex_zero"],
-            "strike": [120.0, 110.0, 90.0, 100.0],
-            "gex_vol": [3.0, 6.0, -2.0, 4.0],
-        }
-    )
-    found = with_walls_and_change(snapshots, strikes)
-    assert found["pos_can1_strike"].to_list() == [120.0, None, None]
-    assert found["pos_can1_pct"].to_list() == [50.0, None, None]
-    assert found["major_neg_vol_gamma"].to_list() == [None, -2.0, None]
-    assert found["gex_delta_15s"].to_list() == [None, 4.0, None]
-    assert found["gex_slope_15s_per_s"].to_list() == [None, 0.4, None]

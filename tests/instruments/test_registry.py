@@ -67,6 +67,28 @@ def test_s2_gamma_underlyings() -> None:
     assert set(underlying.values()) <= set(REGISTRY.instruments)
 
 
+def test_b3_the_chains_of_a_future_are_those_of_its_index() -> None:
+    chains = {
+        symbol: i.chain_underlying for symbol, i in REGISTRY.instruments.items() if i.chain_underlying is not None
+    }
+    assert chains == {"ES": "SPX", "MES": "SPX", "NQ": "NDX", "MNQ": "NDX"}
+    assert all(REGISTRY.get(symbol).has_chains for symbol in chains.values())
+    assert [symbol for symbol, i in REGISTRY.instruments.items() if i.has_own_gamma and not i.has_chains] == [
+        "NQ_NDX",
+        "ES_SPX",
+    ]
+
+
+def test_b3_chains_count_where_their_index_has_assets(tmp_path: Path) -> None:
+    alone = load_registry(write(tmp_path, 'active = ["MNQ", "ES", "SPX"]\n'))
+    assert alone.chains_of(alone.get("MNQ")) is None
+    assert alone.chains_of(alone.get("ES")) is alone.get("SPX")
+    gamma = {symbol: alone.gamma_of(alone.get(symbol)) for symbol in ("MNQ", "SPX", "CL")}
+    assert {symbol: i and i.symbol for symbol, i in gamma.items()} == {"MNQ": "NQ_NDX", "SPX": "SPX", "CL": None}
+    other = load_registry(write(tmp_path, 'active = ["SPX"]\n[instruments.CL]\nchain_underlying = "ES_SPX"\n'))
+    assert other.chains_of(other.get("CL")) is None
+
+
 def test_s2_only_crude_oil_may_trade_below_zero() -> None:
     assert [symbol for symbol, i in REGISTRY.instruments.items() if i.allows_negative] == ["CL"]
 

@@ -12,12 +12,12 @@ import pytest
 
 from trading_platform import lake as lake_room
 from trading_platform.errors import ConfigurationError, LakeError
+from trading_platform.home import create_home
 from trading_platform.instruments import Contract, RollTable, load_registry
 from trading_platform.instruments.roll_gaps_csv import RollGap, roll_gaps_text
 from trading_platform.lake import LocalLake
 from trading_platform.lake.continuous_series import Adjustment, continuous
 from trading_platform.lake.contracts import BARS_1M, TICKS
-from trading_platform.settings import create_home
 
 from .samples import footer_fields, tick_frame
 

@@ -139,8 +139,8 @@ def test_u3_open_file_is_not_disturbed_by_a_replacement(tmp_path):
 
 
 def test_u3_module_function_reads_the_lake_of_the_home_folder(tmp_path, monkeypatch):
-    from trading_platform.settings import Home
+    from trading_platform.home import Home
 
     store(LocalLake(tmp_path / "lake"), tick_table(5))
-    monkeypatch.setattr("trading_platform.settings.find_home", lambda: Home(tmp_path))
+    monkeypatch.setattr("trading_platform.home.find_home", lambda: Home(tmp_path))
     assert lake_package.read("ticks", "MNQ", DAY).height == 5

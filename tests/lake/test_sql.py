@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -84,3 +87,31 @@ def test_u3_nothing_is_downloaded_by_a_query(lake):
             "select name, value from duckdb_settings() where name like 'auto%known_extensions' order by name"
         ).fetchall()
     assert settings == [("autoinstall_known_extensions", "false"), ("autoload_known_extensions", "false")]
+
+
+def test_u3_day_from_before_a_column_shows_null_there_beside_newer_days(tmp_path):
+    lake = LocalLake(tmp_path)
+    for day in (DAY, DAY + timedelta(days=1)):
+        with lake.begin(BARS_1S, "MNQ", day) as writer:
+            writer.append(bar_frame(4).to_arrow())
+            writer.commit(footer_fields())
+    older = lake.path("bars_1s", "MNQ", DAY)
+    table = pq.read_table(older, partitioning=None)
+    pq.write_table(table.drop_columns(["vwap"]), older)
+    with connect(tmp_path) as connection:
+        counted = connection.sql(
+            "select trade_date, count(*), count(vwap) from bars_1s group by all order by all"
+        ).fetchall()
+    assert counted == [(DAY, 4, 0), (DAY + timedelta(days=1), 4, 4)]
+
+
+def test_u3_damaged_file_keeps_nobody_from_other_datasets(tmp_path):
+    lake = LocalLake(tmp_path)
+    store(lake, tick_table(3))
+    damaged = lake.path("bars_1s", "MNQ", DAY)
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"no parquet")
+    with connect(tmp_path) as connection:
+        assert connection.sql("select count(*) from ticks").fetchall() == [(3,)]
+        with pytest.raises(duckdb.Error, match="bars_1s cannot be read"):
+            connection.sql("select * from bars_1s").fetchall()

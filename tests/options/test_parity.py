@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from datetime import date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -21,7 +21,6 @@ from trading_platform.options import (
     black76_price,
     implied_vol,
     parity_forward,
-    settlements_us,
     years_act365,
 )
 
@@ -227,7 +226,7 @@ def october_lines(path: Path) -> tuple[float, Lines, np.ndarray]:
 def test_g4_real_chain_gives_the_known_forward_and_the_volatilities_of_its_vendor(shared_data: Path) -> None:
     spot, lines, vendor = october_lines(shared_data / "chains" / "spx_2025-08-29_1629.csv")
     asof = us_of(datetime(2025, 8, 29, 16, 29, tzinfo=ZoneInfo("America/New_York")))
-    tau = years_act365(asof, settlements_us([date(2025, 10, 3)], [False]))
+    tau = years_act365(asof, [us_of(datetime(2025, 10, 3, 20, 0, tzinfo=UTC))])
     found = parity_forward(*lines, spot=spot, tau=tau)
     assert found.flag[0] == ParityFlag.OK
     assert round(found.forward[0], 2) == 6480.84

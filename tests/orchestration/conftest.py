@@ -15,9 +15,9 @@ from definitions import build_defs
 from jobs.backfill import AssetReport, Backfill, BackfillRequest, Reporter
 from jobs.planning import Mode
 from jobs.selection import select_assets
+from trading_platform.home import Home, create_home
 from trading_platform.instruments import load_registry, load_roll_table
 from trading_platform.lake import LocalLake
-from trading_platform.settings import Home, create_home
 from trading_platform.simulation import write_demo_archive
 
 FIVE_DAYS = tuple(date(2025, 3, day) for day in (10, 11, 12, 13, 14))

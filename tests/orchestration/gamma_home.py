@@ -9,9 +9,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from trading_platform.home import Home, create_home
 from trading_platform.instruments import load_registry, load_roll_table
 from trading_platform.sessions import calendar_for
-from trading_platform.settings import Home, create_home
 from trading_platform.simulation import GexFeedOptions, spots_along, write_demo_chains, write_gex_day
 from trading_platform.simulation.archive import demo_market
 

@@ -15,7 +15,6 @@ import psutil
 import pytest
 
 from assets.metadata import event_metadata, failure_metadata
-from assets.pictures import MARKDOWN_LIMIT
 from jobs.backfill import AssetReport
 from jobs.claims import claim, partition_name
 from jobs.planning import DayState, Mode
@@ -23,6 +22,7 @@ from resources import ClockResource
 from trading_platform.errors import ConfigurationError, ExecutionError, LakeError, SourceError
 from trading_platform.lake import DayResult
 from trading_platform.lake.building import Outcome
+from trading_platform.pictures import MARKDOWN_LIMIT
 from trading_platform.process import ProcessIdentity
 from trading_platform.sierra.scid import ScidFile
 

@@ -17,7 +17,6 @@ import pytest
 
 from assets.builders import Workbench, builder_for
 from assets.coverage import series_of
-from assets.pictures import MARKDOWN_LIMIT
 from assets.run_history import InstanceHistory
 from jobs.board import verify_sources
 from resources import ClockResource
@@ -33,6 +32,7 @@ from trading_platform.errors import LakeError
 from trading_platform.instruments import RollTable, load_registry
 from trading_platform.instruments.rolls import roll_table_of
 from trading_platform.lake import CONTRACTS, FooterFields, LocalLake, Outcome
+from trading_platform.pictures import MARKDOWN_LIMIT
 from trading_platform.sessions import calendar_for
 from trading_platform.sierra import TicksBuilder
 from trading_platform.sierra.scid import ScidFile

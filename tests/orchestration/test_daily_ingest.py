@@ -13,8 +13,8 @@ import structlog
 
 from jobs.daily import ALERTS, MAX_RUNS_PER_DAY, sessions_before
 from resources import ClockResource
+from trading_platform.home import Home
 from trading_platform.instruments import load_registry
-from trading_platform.settings import Home
 
 from .conftest import FIVE_DAYS, SmallPlatform
 from .ticks_only import MovingClock, range_tags, resources_of, run_assets, ticks_home

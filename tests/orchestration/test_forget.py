@@ -151,7 +151,7 @@ def test_m2_a_kill_in_between_is_healed_by_a_backfill(
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from trading_platform.settings import open_home
+from trading_platform.home import open_home
 from trading_platform.cli import platform as cli
 from jobs import forget
 from jobs.selection import select_assets

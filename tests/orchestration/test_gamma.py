@@ -16,9 +16,9 @@ from assets.coverage import series_of
 from jobs.daily import TAG_LEFT_OUT
 from jobs.planning import DayState, Mode
 from resources import ClockResource
+from trading_platform.home import create_home
 from trading_platform.instruments import load_registry
 from trading_platform.lake.building import Outcome
-from trading_platform.settings import create_home
 
 from .conftest import SmallPlatform
 from .gamma_home import MONDAY, THREE_DAYS, TUESDAY, WEDNESDAY, feed_of, gamma_home, write_feed
@@ -258,10 +258,16 @@ def test_c1_days_without_a_saved_chain_are_no_holes_on_the_board(platform: MakeG
     for name in ("chain_cboe", "chain", "gex_levels", "gex_profile", "gex_regimes"):
         assert rows[f"SPX/{name}"].on_demand, name
     assert not any(rows[name].on_demand for name in ("NQ_NDX/gex_regimes", "NQ_NDX/gex_snapshots", "MNQ/enriched_bars"))
+    assert [name for name, row in rows.items() if row.recorded and name.startswith("NQ_NDX")] == [
+        "NQ_NDX/gex_snapshots",
+        "NQ_NDX/gex_strikes",
+        "NQ_NDX/gex_regimes",
+    ]
+    assert not rows["MNQ/enriched_bars"].recorded
     assert rows["MNQ/enriched_bars"].optional == ("NQ_NDX/gex_snapshots",)
 
 
-def test_g7_a_demo_reads_no_gamma_folder_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_g5_a_demo_reads_no_gamma_folder_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from definitions import build_defs
 
     monkeypatch.setenv("TP_GEX_DIR", str(tmp_path / "mine"))

@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from trading_platform.settings import Home
+from trading_platform.home import Home
 
 from .conftest import lake_hashes, make_home
 

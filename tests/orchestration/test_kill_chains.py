@@ -17,9 +17,9 @@ import pytest
 
 from assets.builders import Workbench, builder_for
 from definitions import build_defs
+from trading_platform.home import Home, create_home
 from trading_platform.lake import LocalLake, build_day
 from trading_platform.sessions import weekdays_between
-from trading_platform.settings import Home, create_home
 
 from .conftest import lake_hashes
 

@@ -31,6 +31,8 @@ from .conftest import FIVE_DAYS, SmallPlatform
 
 KEY = dg.AssetKey(["SPY", "l2"])
 DAY = FIVE_DAYS[0]
+# A share also has gamma data of its own, from files that cost nothing.
+GAMMA = ("gex_snapshots", "gex_strikes", "chain_cboe", "chain", "gex_levels", "gex_profile", "gex_regimes")
 
 
 @pytest.fixture
@@ -69,11 +71,13 @@ def test_p2_all_never_means_what_costs_money(shares: SmallPlatform) -> None:
     def chosen(*wanted: str) -> list[str]:
         return [key.to_user_string() for key in select_assets(shares.defs, wanted)]
 
-    assert chosen() == ["lake/coverage", "lake/sql_views"]
-    assert chosen("+lake/sql_views") == ["lake/sql_views"]
+    gamma = {f"SPY/{dataset}" for dataset in GAMMA}
+    assert set(chosen()) == gamma | {"lake/coverage", "lake/sql_views"}
+    assert set(chosen("+lake/sql_views")) == gamma | {"lake/sql_views"}
     assert chosen("SPY/l2*") == ["SPY/l2", "SPY/l2_metrics"]
     assert chosen("*/l2", "lake/sql_views") == ["SPY/l2", "watchlist/l2", "lake/sql_views"]
-    assert list(shares.defs.jobs or []) == []
+    ingested = shares.defs.resolve_job_def("daily_ingest").asset_layer.selected_asset_keys
+    assert {key.to_user_string() for key in ingested} == gamma | {"lake/coverage", "lake/sql_views"}
 
 
 def test_l2_days_are_bought_once_and_a_second_backfill_asks_nobody(
@@ -195,7 +199,8 @@ def test_p12_board_shows_what_was_bought_and_what_failed_and_misses_no_day_that_
     shares.backfill("SPY/l2", "SPY/l2_metrics", last=DAY)
     monkeypatch.setenv("TP_DATABENTO_MAX_USD_PER_RUN", "0")
     shares.backfill("SPY/l2", "SPY/l2_metrics", first=FIVE_DAYS[2], last=FIVE_DAYS[2])
-    rows = series_of(shares.defs.resolve_all_asset_specs(), load_registry(shares.home.instruments_toml))
+    series = series_of(shares.defs.resolve_all_asset_specs(), load_registry(shares.home.instruments_toml))
+    rows = [row for row in series if row.dataset not in GAMMA]
     assert [(row.name, row.on_demand) for row in rows] == [("SPY/l2", True), ("SPY/l2_metrics", True)]
     now = datetime(2025, 10, 1, tzinfo=UTC)
     around = Surroundings(

@@ -29,7 +29,7 @@ import pytest
 
 from tests.databento.l2_shop import serving
 from trading_platform.databento.ledger import SpendLedger
-from trading_platform.settings import Home
+from trading_platform.home import Home
 from trading_platform.simulation.databento import DataBentoStandIn, Fault, FaultKind
 
 from .conftest import lake_hashes, make_home

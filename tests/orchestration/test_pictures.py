@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assets.pictures import MARKDOWN_LIMIT, price_and_volume
 from trading_platform.lake.building import Preview
+from trading_platform.pictures import MARKDOWN_LIMIT, price_and_volume
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -32,8 +32,8 @@ def preview(price: list[float], volume: list[int]) -> Preview:
 def test_p8_line_starts_at_first_price_and_area_follows_volume() -> None:
     svg = svg_of(price_and_volume(preview([100.0, 102.0, np.nan, 101.0], [5, 10, 0, 5]), alt="day", synthetic=False))
     area, line = svg.findall(f"{SVG}path")
-    assert area.attrib["d"] == "M0,160l0-17,9-17,9,34,9-17V160"
-    assert line.attrib["d"] == "M0,117l9-99,18,50"
+    assert area.attrib["d"] == "M62,160l0-17,9-17,9,34,9-17V160"
+    assert line.attrib["d"] == "M62,117l9-99,18,50"
     assert [text.text for text in svg.findall(f"{SVG}text")] == ["102", "100"]
 
 

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from jobs import daily
-from sensors import new_files, run_failures, watchlist
+from sensors import new_files, new_gamma_files, run_failures, watchlist
 from sensors.run_failures import describe, run_failures_sensor
 from tests.docs.commands import problem_of
 from tests.docs.markdown import anchors
@@ -18,6 +18,7 @@ from tests.docs.markdown import anchors
 RUNBOOK = Path(__file__).resolve().parents[2] / "docs" / "runbook.md"
 ALERTS = {
     **new_files.ALERTS,
+    **new_gamma_files.ALERTS,
     **daily.ALERTS,
     **watchlist.ALERTS,
     **{f"run_failed {family}": f"{run_failures.RUNBOOK}#{entry}" for family, entry in run_failures.ENTRIES.items()},
@@ -91,7 +92,7 @@ def test_p7_failed_run_writes_one_line() -> None:
     assert line["runbook"] == "docs/runbook.md#run-failed-bad-data"
 
 
-@pytest.mark.parametrize("name", ["new_files", "report_failed_runs"])
+@pytest.mark.parametrize("name", ["new_files", "new_gamma_files", "report_failed_runs"])
 def test_p7_sensors_run_without_being_switched_on(name: str, tmp_path: Path) -> None:
     from definitions import build_defs
 

@@ -18,7 +18,7 @@ import pytest
 from jobs.ranges import days_of_run
 from jobs.refresh import MAX_ATTEMPTS, TAG_WATCH
 from trading_platform.cli.platform import REPOSITORY, prepare_dagster_home
-from trading_platform.settings import Home
+from trading_platform.home import Home
 from trading_platform.simulation import append_scid
 
 from .conftest import lake_hashes

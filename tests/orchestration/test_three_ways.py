@@ -23,7 +23,7 @@ from dagster._daemon.backfill import execute_backfill_iteration
 from dagster_graphql.test.utils import execute_dagster_graphql
 
 from assets import keys
-from trading_platform.settings import Home
+from trading_platform.home import Home
 
 from .conftest import FIVE_DAYS, lake_hashes, make_home
 from .test_backfill import BAD_DAY, destroy

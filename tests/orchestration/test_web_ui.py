@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import require
-from trading_platform.settings import Home
+from trading_platform.home import Home
 
 from .conftest import FIVE_DAYS, make_home
 

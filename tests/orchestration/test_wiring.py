@@ -6,17 +6,19 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 
+from assets.builders import Workbench, builder_for
 from assets.partitions import TRADE_DATES
 from definitions import build_defs
 from jobs.planning import Mode
-from trading_platform.settings import create_home, open_home
+from trading_platform.errors import ConfigurationError
+from trading_platform.home import create_home, open_home
 from trading_platform.simulation import write_demo_chains
 
 from .conftest import FIVE_DAYS, SmallPlatform, make_home
@@ -57,7 +59,9 @@ def test_p1_graph_of_two_futures_an_index_and_the_series_behind_the_futures(defs
     # The series of a future needs no line in instruments.toml of its own.
     for root, series in (("ES", "ES_SPX"), ("MNQ", "NQ_NDX")):
         futures[f"{root}/gex_alignment"] = sorted([f"{root}/ticks", f"{series}/gex_snapshots"])
-        futures[f"{root}/enriched_bars"] = sorted([f"{root}/bars_1s", f"{series}/gex_snapshots"])
+        # NDX, the index of MNQ, is not active.
+        chains = ["SPX/gex_levels"] if root == "ES" else []
+        futures[f"{root}/enriched_bars"] = sorted([f"{root}/bars_1s", f"{series}/gex_snapshots", *chains])
     feeds: dict[str, list[str]] = {
         f"{symbol}/{dataset}": []
         for symbol in ("ES_SPX", "NQ_NDX", "SPX")
@@ -88,6 +92,52 @@ def test_p1_a_future_described_by_an_index_is_enriched_with_its_chains_too(tmp_p
     parents = graph.get(dg.AssetKey(["ES", "enriched_bars"])).parent_keys
     assert {key.to_user_string() for key in parents} == {"ES/bars_1s", "SPX/gex_snapshots", "SPX/gex_levels"}
     assert graph.has(dg.AssetKey(["SPX", "chain_cboe"]))
+
+
+@pytest.mark.parametrize(("active", "levels"), [(("ES",), set()), (("ES", "SPX"), {"SPX/gex_levels"})])
+def test_b3_enriched_bars_depend_on_the_chains_of_the_index_where_it_is_active(
+    tmp_path: Path, active: tuple[str, ...], levels: set[str]
+) -> None:
+    home = make_home(tmp_path, days=(), active=active)
+    defs = build_defs(home)
+    parents = defs.resolve_asset_graph().get(dg.AssetKey(["ES", "enriched_bars"])).parent_keys
+    assert {key.to_user_string() for key in parents} == {"ES/bars_1s", "ES_SPX/gex_snapshots"} | levels
+    with Workbench.of(defs) as bench:
+        builder = builder_for(dg.AssetKey(["ES", "enriched_bars"]), bench)
+        resolved = builder.plan(date(2025, 3, 11)).resolved["chain_underlying"]
+    assert (resolved is None) is (not levels)
+    if isinstance(resolved, dict):
+        assert resolved["underlying"] == "SPX"
+
+
+def test_r2_settings_reach_enrichment_and_regimes_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TP_GEX_LATENCY_MS", "250")
+    monkeypatch.setenv("TP_GEX_STALE_AFTER_MS", "45000")
+    monkeypatch.setenv("TP_CHAIN_CADENCE_S", "900")
+    monkeypatch.setenv("TP_CHAIN_LATENCY_MS", "1000")
+    home = make_home(tmp_path, days=(), active=("SPX",))
+    home.regimes_toml.write_text("[symbols.SPX]\nfeed_latency_ms = 7\n", encoding="utf-8")
+    with Workbench.of(build_defs(home)) as bench:
+        policy, regimes, of_spx = (
+            bench.attach_policy,
+            bench.regime_parameters("NQ_NDX"),
+            bench.regime_parameters("SPX"),
+        )
+    assert (policy.gex_latency_ms, policy.stale_after_ms, policy.chain_stale_after_ms) == (250, 45_000, 1_800_000)
+    assert (regimes.feed_latency_ms, regimes.feed_staleness_s, regimes.chain_cadence_s) == (250, 45.0, 900.0)
+    assert (of_spx.feed_latency_ms, of_spx.chain_cadence_s) == (7, 900.0)
+    assert policy.chain_latency_ms == regimes.chain_latency_ms == 1_000
+
+
+def test_r2_tables_of_regimes_toml_are_those_of_known_symbols(tmp_path: Path) -> None:
+    home = make_home(tmp_path, days=(), active=("SPX",))
+    home.regimes_toml.write_text("[symbols.spx]\nfeed_latency_ms = 7\n", encoding="utf-8")
+    with (
+        Workbench.of(build_defs(home)) as bench,
+        pytest.raises(ConfigurationError, match="did you mean SPX") as refused,
+    ):
+        bench.regime_parameters("SPX")
+    assert refused.value.code == "E181"
 
 
 def test_p1_every_asset_explains_itself(defs: dg.Definitions) -> None:

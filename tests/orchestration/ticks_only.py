@@ -17,8 +17,8 @@ from assets.builders import RESOURCE_KEYS
 from jobs.backfill import QUIET
 from resources import ClockResource
 from trading_platform.clock import Clock, FixedClock
+from trading_platform.home import Home, create_home
 from trading_platform.instruments import load_registry, load_roll_table
-from trading_platform.settings import Home, create_home
 from trading_platform.simulation import write_demo_archive
 
 from .conftest import FIVE_DAYS, TICKS_PER_DAY

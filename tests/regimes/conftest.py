@@ -101,6 +101,8 @@ def levels(observations: pl.DataFrame) -> pl.DataFrame:
         "naive_call_wall_band": observations["call_wall"],
         "naive_put_wall_band": observations["put_wall"],
         "oi_dropped_pct": observations["oi_dropped_pct"],
+        "oi_unknown_call_pct": 0.0,
+        "oi_unknown_put_pct": 0.0,
         "vendor_gap_call_pct": observations["vendor_gap_pct"],
         "vendor_gap_put_pct": 0.0,
         "atm_iv_30d": observations["atm_iv"],

@@ -117,6 +117,7 @@ def test_r2_feed_without_the_category_is_refused(lake, store, builder_of) -> Non
     result = build_day(builder_of("NQ_NDX"), DAY, lake)
     assert (result.outcome, result.error.code) == (Outcome.ERROR, "E499")
     assert "gex_zero" in result.error.what
+    assert result.error.next_command == f"tp gex fetch {DAY} --ticker NQ_NDX --category gex_full"
 
 
 def test_r2_feed_without_its_ladder_is_unknown_with_a_reason(lake, store, builder_of) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -13,23 +14,23 @@ import polars as pl
 import pytest
 
 from trading_platform.lake.building import Preview, Severity
-from trading_platform.regimes import regime_ribbon, regimes_of
+from trading_platform.regimes import RegimeParameters, regime_ribbon, regimes_of
 from trading_platform.regimes.checks import CHECKS, RIBBON_LETTERS, check_facts, regime_facts
 
-from .frames import CLOSE_US, DEFAULTS, OPEN_US, SPANS, chain, random_chain
+from .frames import CLOSE_US, DEFAULTS, OPEN_US, SPANS, chain, feed, random_chain
 
 GOOD = regimes_of(chain(78), SPANS, DEFAULTS)
 SPAN = (OPEN_US, CLOSE_US)
 
 
 def failed(rows: pl.DataFrame, *, observations: int = 78, differences: int = 0) -> set[str]:
-    facts = regime_facts(rows, observations, SPAN, DEFAULTS.min_dwell_s, differences)
+    facts = regime_facts(rows, observations, SPAN, DEFAULTS, differences)
     return {check.name for check in check_facts(facts) if not check.passed}
 
 
 def test_m5_sound_day_passes_every_check() -> None:
     assert failed(GOOD) == set()
-    facts = regime_facts(GOOD, 78, SPAN, 120, 0)
+    facts = regime_facts(GOOD, 78, SPAN, DEFAULTS, 0)
     assert [check.name for check in check_facts(facts)] == list(CHECKS)
 
 
@@ -65,9 +66,48 @@ def test_m5_state_that_ends_before_its_dwell_is_found() -> None:
 
 
 def test_m5_much_unknown_is_a_warning_and_the_rest_are_errors() -> None:
-    facts = regime_facts(GOOD, 78, SPAN, 120, 0)
+    facts = regime_facts(GOOD, 78, SPAN, DEFAULTS, 0)
     warnings = [check.name for check in check_facts(facts) if check.severity is Severity.WARN]
     assert warnings == ["known_most_of_session"]
+
+
+@pytest.mark.parametrize(
+    ("day", "changes", "named"),
+    [
+        (
+            lambda: feed(400, 5),
+            {},
+            "every 5 s (median), expected is one every 1 s: set feed_cadence_s, in regimes.toml",
+        ),
+        (
+            lambda: chain(39, 600),
+            {},
+            "every 600 s (median), expected is one every 300 s: set chain_cadence_s (TP_CHAIN_",
+        ),
+        (
+            lambda: chain(13, 1_800),
+            {},
+            "comes every 1800 s (median) and serves 600 s: chain_staleness_cadences, or chain_cadence_s",
+        ),
+        (lambda: feed(400, 90), {"feed_cadence_s": 90.0}, "serves 60 s: feed_staleness_s (TP_GEX_STALE_AFTER_MS)"),
+    ],
+)
+def test_m5_warning_of_a_day_of_seldom_observations_names_the_parameter_and_the_measured_cadence(
+    day: Callable[[], pl.DataFrame], changes: dict[str, float], named: str
+) -> None:
+    parameters = RegimeParameters(**changes)
+    observed = day()
+    facts = regime_facts(regimes_of(observed, SPANS, parameters), observed.height, SPAN, parameters, 0)
+    (warning,) = [check for check in check_facts(facts) if not check.passed]
+    assert warning.name == "known_most_of_session"
+    assert named in warning.description
+
+
+def test_m5_warning_of_a_day_unknown_for_another_reason_names_no_cadence() -> None:
+    observed = chain(78, oi_dropped_pct=50.0)
+    facts = regime_facts(regimes_of(observed, SPANS, DEFAULTS), 78, SPAN, DEFAULTS, 0)
+    (warning,) = [check for check in check_facts(facts) if not check.passed]
+    assert warning.description.endswith("at most 50%")
 
 
 def preview(points: int = 120) -> Preview:
@@ -86,9 +126,9 @@ def test_m6_ribbon_shows_the_runs_of_each_regime() -> None:
     ribbon = "u" * 4 + "p" * 20 + "P" * 8 + "t" * 4 + "n" * 10 + "N" * 6
     svg = svg_of(regime_ribbon(preview(), ribbon, alt="day", synthetic=True))
     paths = {path.get("stroke"): path.get("d") for path in svg if path.tag.endswith("path")}
-    assert paths["silver"] == "M0,132h36"
-    assert paths["lime"] == "M36,132h180"
-    assert paths["darkred"] == "M414,132h54"
+    assert paths["silver"] == "M62,132h36"
+    assert paths["lime"] == "M98,132h180"
+    assert paths["darkred"] == "M476,132h54"
     assert set(paths) == {"navy", "silver", "lime", "green", "gold", "tomato", "darkred"}
     assert "SYNTHETIC DATA" in [text.text for text in svg]
 
@@ -106,7 +146,7 @@ def test_m6_picture_stays_small_however_often_the_regime_changes() -> None:
 
 def test_m6_ribbon_of_a_day_is_in_its_facts() -> None:
     rows = regimes_of(random_chain(), SPANS, DEFAULTS)
-    ribbon = regime_facts(rows, rows.height, SPAN, 120, 0)["ribbon"]
+    ribbon = regime_facts(rows, rows.height, SPAN, DEFAULTS, 0)["ribbon"]
     assert isinstance(ribbon, str)
     assert len(ribbon) == 52
     letters = {str(state): letter for state, letter in RIBBON_LETTERS.items()}

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from .frames import DEFAULTS, SIGMA, SPOT, chain, feed, piecewise, regimes
+from .frames import SIGMA, SPOT, chain, feed, piecewise, regimes
 
 
 def test_r1_distances_of_a_hand_made_snapshot() -> None:
@@ -90,10 +90,12 @@ def test_r2_zero_dte_dominates_above_half_of_gross() -> None:
 
 
 def test_r2_row_is_known_after_the_latency_of_its_source() -> None:
-    late = regimes(feed(3))
+    late = regimes(feed(3), feed_latency_ms=1_000)
     assert (late["known_at"] - late["ts"]).dt.total_milliseconds().to_list() == [1_000] * 3
-    assert DEFAULTS.feed_latency_ms == 1_000
-    prompt = regimes(chain(3))
+    # A saved table says 14:30 until 14:30:59.
+    saved = regimes(chain(3))
+    assert (saved["known_at"] - saved["ts"]).dt.total_milliseconds().to_list() == [60_000] * 3
+    prompt = regimes(chain(3), chain_latency_ms=0)
     assert prompt["known_at"].equals(prompt["ts"], check_names=False)
 
 

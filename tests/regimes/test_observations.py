@@ -39,6 +39,10 @@ LEVEL: dict[str, Any] = {
     "naive_call_wall_band": 6_500.0,
     "naive_put_wall_band": 6_400.0,
     "oi_dropped_pct": 1.5,
+    "oi_dropped_call_pct": 2.5,
+    "oi_dropped_put_pct": None,
+    "oi_unknown_call_pct": 0.0,
+    "oi_unknown_put_pct": 5.0,
     "vendor_gap_call_pct": -3.0,
     "vendor_gap_put_pct": 2.0,
     "atm_iv_30d": 0.13,
@@ -120,6 +124,12 @@ def test_r1_other_categories_are_other_series() -> None:
         ({"naive_call_wall_band": None}, None),
         ({"naive_call_wall_band": None, "naive_put_wall_band": None}, "walls:null"),
         ({"vendor_gap_call_pct": None, "vendor_gap_put_pct": None}, None),
+        ({"oi_unknown_put_pct": 5.01}, "oi_unknown_put_pct:above_limit"),
+        ({"oi_unknown_call_pct": 60.0}, "oi_unknown_call_pct:above_limit"),
+        ({"oi_unknown_put_pct": None}, "oi_unknown_put_pct:null"),
+        ({"oi_dropped_put_pct": 5.01}, "oi_dropped_put_pct:above_limit"),
+        # What the rule "oi_dropped" says of both sides together is not said twice.
+        ({"oi_dropped_call_pct": 9.0, "oi_dropped_pct": 5.01}, None),
     ],
 )
 def test_r1_missing_input_of_a_chain_is_named_with_its_reason(changes: dict[str, Any], missing: str | None) -> None:
@@ -127,6 +137,12 @@ def test_r1_missing_input_of_a_chain_is_named_with_its_reason(changes: dict[str,
     assert row["missing_inputs"] == missing
     numbers = [value for value in row.values() if isinstance(value, float)]
     assert all(math.isfinite(value) for value in numbers)
+
+
+def test_r1_the_limit_of_lost_open_interest_is_that_of_the_parameters() -> None:
+    rows = level(oi_unknown_put_pct=8.0)
+    assert observations_of_levels(rows, 8.0)["missing_inputs"].to_list() == [None]
+    assert observations_of_levels(rows, 7.9)["missing_inputs"].to_list() == ["oi_unknown_put_pct:above_limit"]
 
 
 @pytest.mark.parametrize(

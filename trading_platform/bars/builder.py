@@ -25,7 +25,6 @@ from ..lake.building import (
     CheckResult,
     DayPlan,
     Json,
-    Outcome,
     Preview,
     SourceChangedError,
     SourceSlice,
@@ -33,7 +32,7 @@ from ..lake.building import (
 from ..lake.contracts import BARS_1M, BARS_1S
 from ..lake.footer import damaged
 from ..lake.reader import no_such_days
-from ..lake.upstream import UpstreamDay, plan_from, sources_of
+from ..lake.upstream import UpstreamDay, plan_from, plan_without, sources_of
 from .checks import CHECKS, TickTotals, bar_facts, check_facts
 from .kernel import BarWindow, ClockBars, bar_columns, check_step, opening_times
 from .partials import Floats, Ints
@@ -125,25 +124,10 @@ class BarsBuilder:
             "complete": session.is_final(now),
         }
         if footer is None:
-            return self._plan_without_ticks(common, session)
+            missing = ticks_missing(self.symbol, trade_date)
+            key = f"{self.symbol}/{self.contract.name}"
+            return plan_without(common, now, missing, pending="E428", key=key, made="bars", source=TICKS)
         return plan_from(common, f"{self.symbol}/{TICKS}", footer)
-
-    def _plan_without_ticks(self, common: dict[str, Any], session: Session) -> DayPlan:
-        """Decide a day whose ticks are not in the lake."""
-        day = session.trade_date.isoformat()
-        if not session.is_open:
-            return DayPlan(**common, decided=Outcome.CLOSED, reason=session.reason or "no session on this date")
-        if session.opens_at is not None and self._clock.now() < session.opens_at:
-            reason = f"the session of {day} opens at {session.opens_at:%Y-%m-%d %H:%M} UTC"
-            error = QualityError(
-                "E428",
-                f"{self.symbol} {day} has no bars yet: {reason}",
-                "a session without ticks that has not begun is asked again later; nothing was written",
-                f"tp backfill {self.symbol}/{self.contract.name} --from {day} --to {day}",
-            )
-            return DayPlan(**common, decided=Outcome.PENDING, reason=reason, error=error)
-        error = ticks_missing(self.symbol, session.trade_date)
-        return DayPlan(**common, decided=Outcome.MISSING, reason=error.what, error=error)
 
     def hash_sources(self, plan: DayPlan, *, verify: bool = False) -> tuple[SourceSlice, ...]:  # noqa: ARG002
         """Return the content hash of the ticks; it lies in their footer, so ``verify`` has nothing to add."""

@@ -5,8 +5,8 @@ Belongs here: names, formats and the atomic write of exported bars. Does not bel
 Names: ``<SYMBOL>_bars_<kind>_<trade date>.<parquet|csv|feather>``, where kind is a clock (``1s``, ``1m``, ``90m``, ``4h``, ``1d``), or
 ``vol<contracts>``, ``tick<count>``, ``usd<dollars>``: ``MNQ_bars_1m_2025-03-10.parquet``. Columns are those of the dataset ``bars_1s``
 (volume, tick and dollar bars add ``ts_close``). Exports are made from the stored ticks, so they need no stored bars.
-Synthetic days say so in the file: Parquet and Feather by the schema metadata ``synthetic=true``; CSV has no place for it, so its name
-ends in ``_synthetic.csv``, whoever chose the name (``marked``).
+Synthetic days say so in their names, which end in ``_synthetic`` before the suffix, whoever chose the name (``marked``); Parquet and
+Feather also by the schema metadata ``synthetic=true``, for which CSV has no place.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ class ExportedDay:
         rows: number of bars.
         reason: why there is no file, None if there is one.
         synthetic: True if the ticks were generated.
+        remark: what people should know about the rows, None if nothing.
     """
 
     trade_date: date
@@ -100,6 +101,7 @@ class ExportedDay:
     rows: int
     reason: str | None = None
     synthetic: bool = False
+    remark: str | None = None
 
 
 def _refuse(what: str, why: str) -> QualityError:
@@ -200,8 +202,8 @@ def export_name(symbol: str, kind: ExportKind, trade_date: date, file_format: st
 
 
 def marked(path: Path, *, synthetic: bool) -> Path:
-    """Return the path under which an export is written: a CSV file of generated data says so in its name."""
-    if not synthetic or path.suffix != ".csv" or path.stem.endswith(_SYNTHETIC_MARK):
+    """Return the path under which an export is written: a file of generated data says so in its name."""
+    if not synthetic or path.stem.endswith(_SYNTHETIC_MARK):
         return path
     return path.with_name(f"{path.stem}{_SYNTHETIC_MARK}{path.suffix}")
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date
 from typing import ClassVar, Final
 
 import polars as pl
@@ -37,22 +37,25 @@ from ..sessions import Session, TradingCalendar
 from .archive import ChainArchive, ChainFile
 from .cboe import DecodedChain, decode_quote_table, read_bytes
 from .checks import CHECKS, check_chain
-from .days import market_date_of
-from .facts import ChainFactCounter, stored_rows
-from .repeats import is_repeat
+from .day_run import DayRun
+from .days import window_of
+from .facts import MEASURED, ChainFactCounter
+from .stored import stored_rows
 
 COMPARED: Final = "compared with "
-"""What the name of a source begins with that fed no row of the day: the snapshot before it, which decides on repeats."""
+"""What the name of a source begins with that fed no row of the day: the snapshot before it, which decides on repeats and tells what is
+lacking."""
 
 SECOND_OF_MINUTE: Final = "second_file_of_the_minute"
 _SOURCE_FACTS = (
     "files", "copies", "refused_files", "rejected_lines", "duplicate_contracts", "absent_sides", "expiries_beyond_calendar",
+    "other_name_dates", "lacking", "expiries_off_price", "spot_deviation",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _DaySource:
-    """The files of a planned day, by time, and the snapshot before the first of them if it shows the same session."""
+    """The files of a planned day, by time, and the last usable snapshot before the first of them."""
 
     files: tuple[ChainFile, ...]
     before: ChainFile | None
@@ -68,13 +71,14 @@ class ChainCboeBuilder:
         calendar: the underlying's trading calendar.
         clock: decides what lies in the future and what is complete.
         stat_cache: hashes of unchanged files; None hashes every time.
+        price_band: lowest and highest credible price of the underlying, points; None if nobody knows them.
 
     Attributes:
         CODE_VERSION: version of the transformation, for asset definitions.
         CHECKS: names of the checks and what they demand.
     """
 
-    CODE_VERSION: ClassVar[str] = "1"
+    CODE_VERSION: ClassVar[str] = "2"
     CHECKS: ClassVar[Mapping[str, str]] = CHECKS
 
     def __init__(
@@ -85,6 +89,8 @@ class ChainCboeBuilder:
         calendar: TradingCalendar,
         clock: Clock,
         stat_cache: StatCache | None = None,
+        *,
+        price_band: tuple[float, float] | None = None,
     ) -> None:
         self._symbol = symbol
         self._lake = lake
@@ -92,6 +98,7 @@ class ChainCboeBuilder:
         self._calendar = calendar
         self._clock = clock
         self._stat_cache = stat_cache
+        self._price_band = price_band
 
     @property
     def contract(self) -> DatasetContract:
@@ -113,13 +120,17 @@ class ChainCboeBuilder:
 
         The same holds for a closed day and for one that still lasts: nobody has to save a chain every day, and a file that comes later is
         found later. A range over years with a few files takes as many runs as there are files, and none for every holiday between them.
+        Files that cannot be used and whose day nobody knows are named: one of them may be the file of this day.
         """
         try:
-            found = self._archive.files_of(self.symbol, trade_date)
+            if self._archive.files_of(self.symbol, trade_date):
+                return None
+            unknown = self._archive.without_day()
         except SourceError as error:
             return error.what
         so_far = "" if self._calendar.session(trade_date).is_final(self._clock.now()) else " so far"
-        return None if found else f"no chain file of {self.symbol} was saved on {trade_date.isoformat()}{so_far}"
+        beside = f"; files of an unknown day that cannot be used: {unknown}" if unknown else ""
+        return f"no chain file of {self.symbol} was saved on {trade_date.isoformat()}{so_far}{beside}"
 
     def plan(self, trade_date: date) -> DayPlan:
         """Resolve a day from the heads of its files.
@@ -169,11 +180,11 @@ class ChainCboeBuilder:
         A file that cannot be used is put into quarantine as one line, and the others go on.
 
         Raises:
-            SourceError: E241 to E247 if no file of the day can be used: the error of the first one.
+            SourceError: E241 to E247, E255 or E256 if no file of the day can be used: the error of the first one.
             SourceChangedError: E251 a file was replaced since the plan.
         """
         day = _day_of(plan)
-        run = _Run(writer, ChainFactCounter(self._window(plan.trade_date)))
+        run = DayRun(writer, ChainFactCounter(window_of(plan.trade_date, self._calendar)))
         sources = []
         for file in day.files:
             content = read_bytes(file.path)
@@ -202,7 +213,7 @@ class ChainCboeBuilder:
 
     def check(self, facts: Mapping[str, Json], session: Session) -> tuple[CheckResult, ...]:  # noqa: ARG002
         """Judge a day by its facts."""
-        return check_chain(facts)
+        return check_chain(facts, price_band=self._price_band)
 
     def measure(self, trade_date: date) -> Mapping[str, Json]:
         """Recompute the facts from the stored file; what only the files know is taken from its footer.
@@ -216,12 +227,12 @@ class ChainCboeBuilder:
         footer = self._lake.footer(self.contract.name, self.symbol, trade_date)
         if footer is None or not footer.facts:
             return {}
-        counter = ChainFactCounter(self._window(trade_date))
-        for rows in stored_rows(self._lake.path(self.contract.name, self.symbol, trade_date)):
+        counter = ChainFactCounter(window_of(trade_date, self._calendar))
+        for rows in stored_rows(self._lake, self.contract.name, self.symbol, trade_date, MEASURED):
             counter.add(rows)
         return {**counter.facts(), **{name: footer.facts.get(name) for name in _SOURCE_FACTS}}
 
-    def _add(self, run: _Run, file: ChainFile, content: bytes, before: ChainFile | None) -> None:
+    def _add(self, run: DayRun, file: ChainFile, content: bytes, before: ChainFile | None) -> None:
         try:
             chain = self._decode(file, content)
         except SourceChangedError:
@@ -230,8 +241,8 @@ class ChainCboeBuilder:
             run.first_error = run.first_error or error
             run.refuse(file, f"file_{error.code}", error.what)
             return
-        if run.last is None and before is not None:
-            run.last = self._decoded_before(before)
+        if run.whole is None and before is not None:
+            run.begin(self._decoded_before(before), same_session=before.market_date == file.market_date)
         run.accept(chain, file)
 
     def _decode(self, file: ChainFile, content: bytes) -> DecodedChain:
@@ -250,19 +261,8 @@ class ChainCboeBuilder:
             return None
 
     def _before(self, first: ChainFile) -> ChainFile | None:
-        """Return the snapshot before a day if it shows the same session: otherwise the first one of the day is no repeat."""
-        before = self._archive.before(first)
-        if before is None or self._market_date(before) != self._market_date(first):
-            return None
-        return before
-
-    def _market_date(self, file: ChainFile) -> date | None:
-        return None if file.observed_at is None else market_date_of(file.observed_at, self._calendar)
-
-    def _window(self, trade_date: date) -> tuple[datetime, datetime]:
-        """Return the span of instants that a day owns: from the end of the previous open calendar day to its own end."""
-        previous = self._calendar.session(self._calendar.previous_open(trade_date))
-        return previous.window_end, self._calendar.session(trade_date).window_end
+        """Return the snapshot before a day: it tells whether the first one of the day is a repeat, and what that one lacks."""
+        return self._archive.before(first)
 
     def _hash(self, file: ChainFile, *, verify: bool) -> str:
         key = f"chain:{file.path}"
@@ -301,16 +301,17 @@ class ChainCboeBuilder:
 
     def _missing(self, session: Session) -> SourceError:
         refused = self._archive.refused()
+        error = refused[0].error if refused else None
         more = (
-            f"; {len(refused)} files there cannot be used, the first: {refused[0].error.what}"
-            if refused and refused[0].error
-            else ""
+            ""
+            if error is None
+            else f"; {len(refused)} files there cannot be used, the first: {error.code} {error.what}"
         )
         return SourceError(
             "E248",
             f"no chain file of {self.symbol} for {session.trade_date} below {self._archive.directory}{more}",
             "nobody saved one on that day, and a chain of the past cannot be fetched later; the time inside the file counts, not its name",
-            self._again(session.trade_date),
+            "tp doctor",
         )
 
     def _not_yet(self, session: Session) -> SourceError:
@@ -329,62 +330,6 @@ class ChainCboeBuilder:
             "a download was saved under the same name; nothing was stored, an older partition is intact",
             self._again(day),
         )
-
-
-@dataclass
-class _Run:
-    """What is known while the files of a day are read."""
-
-    writer: PartitionWriter
-    counter: ChainFactCounter
-    last: pl.DataFrame | None = None
-    observed_at: datetime | None = None
-    name: str = ""
-    copies: int = 0
-    digests: set[str] = field(default_factory=set)
-    first_error: SourceError | None = None
-    rejected: dict[str, int] = field(default_factory=dict)
-    refused_files: list[str] = field(default_factory=list)
-    absent: int = 0
-    beyond: int = 0
-
-    def accept(self, chain: DecodedChain, file: ChainFile) -> None:
-        frame = chain.frame
-        if self.last is not None and is_repeat(self.last, frame):
-            frame = frame.with_columns(is_repeat=pl.lit(value=True))
-        self.last, self.observed_at, self.name = frame, file.observed_at, file.name
-        self.counter.add(frame)
-        self.writer.append(frame.drop("source").to_arrow())
-        self._reject(chain.rejects, chain.header.observed_at)
-        self.absent += int(str(chain.facts["absent"]))
-        self.beyond = max(self.beyond, int(str(chain.facts["expiries_beyond_calendar"])))
-
-    def refuse(self, file: ChainFile, reason: str, text: str) -> None:
-        self.refused_files.append(f"{file.name} ({reason})")
-        row = {"file": [file.name], "row": [0], "right": [None], "reason": [reason], "text": [text]}
-        if file.observed_at is None:
-            raise ValueError(f"Expected a file with a time, was {file}")
-        self._reject(pl.DataFrame(row, schema_overrides={"right": pl.String}), file.observed_at)
-
-    def _reject(self, rows: pl.DataFrame, observed_at: datetime) -> None:
-        if rows.is_empty():
-            return
-        at = pl.lit(observed_at, pl.Datetime("us", "UTC")).alias("observed_at")
-        self.writer.reject(rows.select(at, pl.all()).to_arrow())
-        for reason, count in rows.group_by("reason").len().iter_rows():
-            self.rejected[reason] = self.rejected.get(reason, 0) + count
-
-    def source_facts(self, files: int) -> dict[str, Json]:
-        lines = sum(self.rejected.values()) - len(self.refused_files)
-        return {
-            "files": files,
-            "copies": self.copies,
-            "refused_files": list(self.refused_files),
-            "rejected_lines": lines,
-            "duplicate_contracts": self.rejected.get("duplicate_contract", 0),
-            "absent_sides": self.absent,
-            "expiries_beyond_calendar": self.beyond,
-        }
 
 
 def _decided(session: Session, outcome: Outcome, error: SourceError) -> DayPlan:

@@ -20,21 +20,36 @@ from typing import Final
 
 import polars as pl
 
-from ..errors import SourceError, command
+from ..errors import SourceError
 from ..lake import Json
+from ..lake.vocabulary import MOST_CONTRACTS, MOST_IV
 from ..sessions import TradingCalendar, calendar_for
-from .days import market_date_of, settlements
-from .header import CLOCK_TOLERANCE, COLUMNS, TableHeader, as_utf8, future_error, name_date, read_header
+from .credible import judge_numbers
+from .days import settlements
+from .header import (
+    CLOCK_TOLERANCE,
+    COLUMNS,
+    HOW_TO_SAVE,
+    TableHeader,
+    as_utf8,
+    days_of,
+    future_error,
+    name_date,
+    read_header,
+)
 from .roots import CONTRACT_MULTIPLIER, is_adjusted, settle_style_of, underlying_of
-from .table import BLOCK_AT, COUNT_COLUMNS, NUMBER_COLUMNS, TableLines, contract_lines, read_lines
+from .table import BLOCK_AT, COUNT_COLUMNS, TableLines, contract_lines, read_lines
 
 SOURCE: Final = "cboe"
 CALENDAR: Final = "NYSE"
 
 _SYMBOL_TAIL = 15  # yymmdd, C or P, strike in thousandths with eight digits
 _ROOT = re.compile(r"^[A-Z]{1,6}[0-9]?$")
-_MOST_CONTRACTS = 2.0**40
 _LARGEST_NUMBER = 1e9
+# Gamma times price is at most 0.4 / (volatility * square root of the years left): 2e4 at 5 % and five seconds before the settlement. The
+# largest one of 25 genuine tables is 2,800.
+_MOST_GAMMA_TIMES_PRICE = 2e4
+_EXPIRY_YEARS = (2000, 2099)  # an option symbol has two digits for the year
 
 
 @dataclass(frozen=True)
@@ -88,9 +103,9 @@ def unreadable(path: Path, error: OSError) -> SourceError:
     """Return the error for a file that the system does not give."""
     return SourceError(
         "E241",
-        f"{path.name} cannot be read: {error.strerror or error}",
+        f"{path} cannot be read: {error.strerror or error}",
         "permissions or the network share; the file is left out and the others go on",
-        command("tp", "gex", "chain", path),
+        "tp doctor",
     )
 
 
@@ -113,19 +128,19 @@ def decode_quote_table(
 
     Returns:
         The chain. Facts: ``rows_in`` (lines of the table), ``contracts_in``, ``absent`` (sides without a contract), ``rows``, ``rejected``
-        {reason: n}, ``blank`` {column: n}, ``settled``, ``crossed`` (bid above ask), ``zero_bid``, ``zero_ask``, ``gamma_zero_with_oi``,
-        ``iv_zero_with_oi``, ``expiries``, ``expiries_beyond_calendar``, ``name``, ``spot``, ``header_bid``, ``header_ask``, ``date_text``,
-        ``file_name_date``, ``observed_at``.
+        {reason: n}, ``expiries_beyond_calendar``, ``file_name_date`` (ISO; None if the name has no date), ``spot_deviation`` (price of the
+        head / price that calls and puts imply - 1; None if it cannot be measured).
 
     Raises:
-        SourceError: E242 not a quote table; E243 time unreadable; E244 no price of the underlying; E245 another underlying; E246 from the
-            future; E247 no usable row.
+        SourceError: E242 not a quote table; E243 time unreadable; E244 no price of the underlying, or none that can be right; E245 another
+            underlying; E246 from the future; E247 no usable row; E255 cut off; E256 volatilities on another scale.
     """
     calendar = calendar_for(CALENDAR) if calendar is None else calendar
     content = as_utf8(content)
     header = read_header(content, name)
     if now is not None and header.observed_at > now + CLOCK_TOLERANCE:
         raise future_error(name, header.observed_at, now)
+    days = days_of(header.observed_at, calendar, name)
     table = read_lines(content, header, name)
     sides = pl.concat([contract_lines(table.lines, "C"), contract_lines(table.lines, "P")])
     absent = sides["option_symbol"].is_null() & sides["blank_block"]
@@ -136,29 +151,24 @@ def decode_quote_table(
         raise _no_rows(name, table.lines.height)
     if symbol is not None and found != symbol:
         raise _wrong_symbol(name, found, symbol)
-    judged = _judge(contracts, found)
+    judged = _judge(contracts, found, header.spot)
     clean = judged.filter(pl.col("reason").is_null())
     if clean.is_empty():
         raise _no_rows(name, table.lines.height)
-    frame, beyond = _finish(clean, header, calendar)
+    frame, beyond = _finish(clean, header, days.market_date, calendar)
+    deviation = judge_numbers(header, frame, name)
     rejects = _rejects(judged, table, name)
     counts = rejects.group_by("reason").len().sort("reason")
+    in_name = name_date(name)
     facts: dict[str, Json] = {
         "rows_in": table.rows_in,
         "contracts_in": contracts.height + table.torn.height * 2,
         "absent": int(absent.sum()),
         "rows": frame.height,
         "rejected": dict(counts.iter_rows()),
-        **_counts(frame),
-        "expiries": frame["expiry"].n_unique(),
         "expiries_beyond_calendar": beyond,
-        "name": header.name,
-        "spot": header.spot,
-        "header_bid": header.bid,
-        "header_ask": header.ask,
-        "date_text": header.date_text,
-        "file_name_date": _iso(name_date(name)),
-        "observed_at": header.observed_at.isoformat(),
+        "file_name_date": None if in_name is None else in_name.isoformat(),
+        "spot_deviation": deviation,
     }
     return DecodedChain(found, header, frame, rejects, facts)
 
@@ -205,7 +215,7 @@ def first_underlying(head: bytes, header: TableHeader, name: str) -> str:
     raise _no_rows(name, len(lines))
 
 
-def _judge(contracts: pl.DataFrame, symbol: str) -> pl.DataFrame:
+def _judge(contracts: pl.DataFrame, symbol: str, spot: float) -> pl.DataFrame:
     """Add ``reason``: why a contract line cannot be used, null for good lines."""
     roots = [root for root in contracts["root"].unique() if root is not None]
     shaped = [root for root in roots if _ROOT.match(root)]
@@ -218,12 +228,17 @@ def _judge(contracts: pl.DataFrame, symbol: str) -> pl.DataFrame:
         & (pl.col("symbol_right") == pl.col("right"))
         & ((pl.col("symbol_strike") - pl.col("strike") * 1_000).abs() < 0.5)
     )
-    sane = [
-        pl.col(name).is_null() | pl.col(name).is_between(0, _LARGEST_NUMBER)
-        for name in ("last", "bid", "ask", "iv", "vendor_gamma")
-    ]
-    sane += [pl.col(name).is_null() | pl.col(name).is_between(0, _MOST_CONTRACTS) for name in COUNT_COLUMNS]
+    sane = [pl.col(name).is_null() | pl.col(name).is_between(0, _LARGEST_NUMBER) for name in ("last", "bid", "ask")]
+    sane += [pl.col("iv").is_null() | pl.col("iv").is_between(0, MOST_IV)]
+    most_gamma = _MOST_GAMMA_TIMES_PRICE / spot
+    sane += [pl.col("vendor_gamma").is_null() | pl.col("vendor_gamma").is_between(0, most_gamma)]
+    sane += [pl.col(name).is_null() | pl.col(name).is_between(0, MOST_CONTRACTS) for name in COUNT_COLUMNS]
     sane += [pl.col("vendor_delta").is_null() | pl.col("vendor_delta").is_between(-1, 1)]
+    # The contract refuses a whole day for one such line.
+    sane += [
+        pl.col("strike").is_between(0, _LARGEST_NUMBER, closed="right"),
+        expiry.dt.year().is_between(*_EXPIRY_YEARS),
+    ]
     unreadable_symbol = (
         ~root.is_in(shaped).fill_null(value=False)
         | pl.col("symbol_strike").is_null()
@@ -247,7 +262,9 @@ def _judge(contracts: pl.DataFrame, symbol: str) -> pl.DataFrame:
     return judged.with_columns(reason=pl.when(again).then(pl.lit("duplicate_contract")).otherwise(pl.col("reason")))
 
 
-def _finish(clean: pl.DataFrame, header: TableHeader, calendar: TradingCalendar) -> tuple[pl.DataFrame, int]:
+def _finish(
+    clean: pl.DataFrame, header: TableHeader, market_date: date, calendar: TradingCalendar
+) -> tuple[pl.DataFrame, int]:
     """Return the rows in the columns of the chain, and how many expiries the calendar does not cover."""
     styles = {root: settle_style_of(root) for root in clean["root"].unique()}
     series = clean.select("root", "expiry").unique().sort("root", "expiry")
@@ -262,7 +279,7 @@ def _finish(clean: pl.DataFrame, header: TableHeader, calendar: TradingCalendar)
     frame = joined.select(
         pl.lit(header.observed_at, pl.Datetime("us", "UTC")).alias("observed_at"),
         "option_symbol",
-        pl.lit(market_date_of(header.observed_at, calendar), pl.Date).alias("market_date"),
+        pl.lit(market_date, pl.Date).alias("market_date"),
         "root", "expiry", "settlement_at", "settle_style", "right", "strike", "bid", "ask", "last", "iv", "volume", "open_interest",
         pl.lit(None, pl.Date).alias("open_interest_date"),
         "vendor_delta", "vendor_gamma",
@@ -292,28 +309,13 @@ def _rejects(judged: pl.DataFrame, table: TableLines, name: str) -> pl.DataFrame
     return rows.select(pl.lit(name).alias("file"), "row", "right", "reason", "text").sort("row", "right")
 
 
-def _counts(frame: pl.DataFrame) -> dict[str, Json]:
-    """Count what is unusual and yet stored."""
-    bid, ask, has_oi = pl.col("bid"), pl.col("ask"), pl.col("open_interest") > 0
-    numbers = frame.select(
-        crossed=(bid > ask).sum(),
-        zero_bid=(bid == 0).sum(),
-        zero_ask=(ask == 0).sum(),
-        iv_zero_with_oi=((pl.col("iv") == 0) & has_oi).sum(),
-        gamma_zero_with_oi=((pl.col("vendor_gamma") == 0) & has_oi).sum(),
-        settled=(pl.col("settlement_at") <= pl.col("observed_at")).sum(),
-    ).row(0, named=True)
-    blank = {name: frame[name].null_count() for name in (*NUMBER_COLUMNS, *COUNT_COLUMNS)}
-    return {**numbers, "blank": {name: nulls for name, nulls in blank.items() if nulls}}
-
-
 def _wrong_symbol(name: str, found: str, expected: str) -> SourceError:
     """Return the error for a table of another underlying."""
     return SourceError(
         "E245",
         f"{name} holds options of {found}, expected {expected}",
-        "the wrong file, or the wrong symbol; nothing was stored from it",
-        command("tp", "gex", "chain", name),
+        "the wrong file, or a table whose first contract is of another underlying than most others; nothing was stored from it",
+        HOW_TO_SAVE,
     )
 
 
@@ -321,10 +323,6 @@ def _no_rows(name: str, lines: int) -> SourceError:
     return SourceError(
         "E247",
         f"{name} has no usable contract in its {lines} rows",
-        "the download may have broken off, or no option symbol can be read; the file is left out and the others go on",
-        command("tp", "gex", "chain", name),
+        "the download may have broken off, or no option symbol can be read; the file is left out and the others go on; download it again",
+        HOW_TO_SAVE,
     )
-
-
-def _iso(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()

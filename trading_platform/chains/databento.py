@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -21,11 +21,11 @@ import numpy.typing as npt
 import polars as pl
 
 from ..errors import SourceError
-from ..instants import instant_of, us_of
+from ..instants import NEW_YORK, us_of
 from ..lake import Json
 from ..lake.contracts import CHAIN
 from ..sessions import TradingCalendar
-from .days import AM, NEW_YORK, PM, market_date_of, settlement
+from .days import AM, PM, market_date_of, settlements
 from .roots import CONTRACT_MULTIPLIER, is_adjusted, settle_style_of, underlying_of
 
 SOURCE: Final = "databento"
@@ -143,72 +143,75 @@ def _statistic(told: pl.DataFrame, stat_type: int, field: str) -> tuple[pl.DataF
 
 def _contracts(latest: pl.DataFrame, symbol: str, calendar: TradingCalendar) -> tuple[pl.DataFrame, dict[str, int]]:
     """Return option contracts of the underlying with the columns that a definition decides, and what was left out by reason."""
-    rows: list[dict[str, Any]] = []
-    left_out: dict[str, int] = {}
-    for record in latest.iter_rows(named=True):
-        row, reason = _contract(record, symbol, calendar)
-        if row is None:
-            left_out[reason] = left_out.get(reason, 0) + 1
-        else:
-            rows.append(row)
-    names = ("root", "expiry", "settlement_at", "settle_style", "right", "strike", "multiplier", "option_symbol")
-    types = {name: CHAIN.polars_schema[name] for name in names}
-    types |= dict.fromkeys(("root", "settle_style", "right"), pl.String())
-    schema = {"instrument_id": pl.UInt32(), **types}
-    return pl.DataFrame(rows, schema=schema, orient="row"), dict(sorted(left_out.items()))
+    named = _with_roots(latest)
+    judged = named.with_columns(multiplier=_multiplier()).with_columns(reason=_reason(named, symbol))
+    left_out = judged.drop_nulls("reason").group_by("reason").len().sort("reason")
+    good = _with_settlement(judged.filter(pl.col("reason").is_null()), calendar)
+    contracts = good.select(
+        "instrument_id",
+        "root", "expiry", "settlement_at", "settle_style",
+        pl.col("instrument_class").alias("right"),
+        (pl.col("strike_price") / 1e9).alias("strike"),  # dividing rounds once, so that 250 stays 250
+        pl.col("multiplier").cast(pl.Int32),
+        pl.coalesce("occ_symbol", "raw_symbol").alias("option_symbol"),
+    )  # fmt: skip
+    return contracts, dict(left_out.iter_rows())
 
 
-def _contract(record: Mapping[str, Any], symbol: str, calendar: TradingCalendar) -> tuple[dict[str, Any] | None, str]:
-    right = record["instrument_class"]
-    if right not in ("C", "P"):
-        return None, "not_an_option"
-    if record["strike_price"] == _UNDEFINED_I64 or record["expiration"] == _UNDEFINED_U64:
-        return None, "no_strike_or_expiry"
-    occ = _occ_symbol(record["raw_symbol"])
-    root = occ[:-15] if occ is not None else record["asset"]
-    if symbol not in (underlying_of(root), record["underlying"], record["asset"]):
-        return None, "other_underlying"
-    if occ is not None and is_adjusted(root):
-        return None, "adjusted_contract"
-    multiplier = _multiplier(record, occ is not None)
-    if multiplier is None:
-        return None, "no_multiplier"
-    expires = instant_of(int(record["expiration"]) // 1_000)
-    if occ is not None:  # OPRA sends the date alone, as midnight UTC
-        expiry: date = expires.date()
-        style = settle_style_of(root)
-        settles = settlement(expiry, style, calendar).at
-    else:
-        local = expires.astimezone(NEW_YORK)
-        expiry, style, settles = local.date(), AM if local.hour < 12 else PM, expires
-    return {
-        "instrument_id": record["instrument_id"],
-        "root": root,
-        "expiry": expiry,
-        "settlement_at": settles,
-        "settle_style": style,
-        "right": right,
-        "strike": record["strike_price"] / 1e9,  # dividing rounds once, so that 250 stays 250
-        "multiplier": multiplier,
-        "option_symbol": occ or record["raw_symbol"],
-    }, ""
+def _with_roots(latest: pl.DataFrame) -> pl.DataFrame:
+    """Add the OCC symbol without blanks (``AAPL  250221C00250000``), null for others, the root, and its underlying."""
+    text = pl.col("raw_symbol").str.replace_all(" ", "", literal=True)
+    occ = pl.when(text.str.contains(r"^.+[0-9]{6}[CP][0-9]{8}$")).then(text)
+    named = latest.with_columns(occ_symbol=occ)
+    named = named.with_columns(root=pl.coalesce(pl.col("occ_symbol").str.head(-15), "asset"))
+    underlyings = {root: underlying_of(root) for root in named["root"].unique()}
+    return named.with_columns(root_underlying=pl.col("root").replace(underlyings))
 
 
-def _multiplier(record: Mapping[str, Any], listed_by_occ: bool) -> int | None:  # noqa: FBT001
+def _reason(named: pl.DataFrame, symbol: str) -> pl.Expr:
+    """Return why a definition is left out; null for those that are not."""
+    adjusted = [root for root in named["root"].unique() if is_adjusted(root)]
+    described = (pl.col(name) == symbol for name in ("root_underlying", "underlying", "asset"))
+    return (
+        pl.when(~pl.col("instrument_class").is_in(["C", "P"])).then(pl.lit("not_an_option"))
+        .when((pl.col("strike_price") == _UNDEFINED_I64) | (pl.col("expiration") == _UNDEFINED_U64)).then(pl.lit("no_strike_or_expiry"))
+        .when(~pl.any_horizontal(described)).then(pl.lit("other_underlying"))
+        .when(pl.col("occ_symbol").is_not_null() & pl.col("root").is_in(adjusted)).then(pl.lit("adjusted_contract"))
+        .when(pl.col("multiplier").is_null()).then(pl.lit("no_multiplier"))
+    )  # fmt: skip
+
+
+def _multiplier() -> pl.Expr:
     """Return USD per point; OPRA leaves it out because all its contracts that are not adjusted have the same."""
-    if record["contract_multiplier"] not in (_UNDEFINED_I32, 0):
-        return int(record["contract_multiplier"])
-    if record["unit_of_measure_qty"] != _UNDEFINED_I64:
-        return int(record["unit_of_measure_qty"]) // 1_000_000_000
-    return CONTRACT_MULTIPLIER if listed_by_occ else None
+    stated, quantity = pl.col("contract_multiplier"), pl.col("unit_of_measure_qty")
+    return (
+        pl.when(~stated.is_in([_UNDEFINED_I32, 0])).then(stated.cast(pl.Int64))
+        .when(quantity != _UNDEFINED_I64).then(quantity.cast(pl.Int64) // 1_000_000_000)
+        .when(pl.col("occ_symbol").is_not_null()).then(pl.lit(CONTRACT_MULTIPLIER, pl.Int64))
+    )  # fmt: skip
 
 
-def _occ_symbol(raw: str) -> str | None:
-    """Return an OCC symbol without blanks (``AAPL  250221C00250000``); None if it is none."""
-    text = raw.replace(" ", "")
-    tail = text[-15:]
-    is_occ = len(text) > 15 and tail[:6].isdigit() and tail[6] in "CP" and tail[7:].isdigit()
-    return text if is_occ else None
+def _with_settlement(contracts: pl.DataFrame, calendar: TradingCalendar) -> pl.DataFrame:
+    """Add expiry, style and instant of settlement: by the calendar for OPRA, which sends the date alone, as midnight UTC."""
+    by_date = pl.col("occ_symbol").is_not_null()
+    expires = (pl.col("expiration") // 1_000).cast(pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    local = expires.dt.convert_time_zone(NEW_YORK.key)
+    styles = {root: settle_style_of(root) for root in contracts["root"].unique()}
+    dated = contracts.with_columns(
+        expiry=pl.when(by_date).then(expires.dt.date()).otherwise(local.dt.date()),
+        settle_style=pl.when(by_date)
+        .then(pl.col("root").replace(styles))
+        .otherwise(pl.when(local.dt.hour() < 12).then(pl.lit(AM)).otherwise(pl.lit(PM))),
+    )
+    found = settlements(dated.filter(by_date).select("expiry", "settle_style").unique().iter_rows(), calendar)
+    table = pl.DataFrame(
+        [(expiry, style, one.at) for (expiry, style), one in found.items()],
+        schema={"expiry": pl.Date, "settle_style": pl.String, "settles_at": pl.Datetime("us", "UTC")},
+        orient="row",
+    )
+    return dated.join(table, on=["expiry", "settle_style"], how="left", maintain_order="left").with_columns(
+        settlement_at=pl.when(by_date).then(pl.col("settles_at")).otherwise(expires)
+    )
 
 
 def _frame_of(records: Records, fields: tuple[str, ...], schema: str) -> pl.DataFrame:

@@ -14,11 +14,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Final
-from zoneinfo import ZoneInfo
 
+from ..instants import NEW_YORK
 from ..sessions import TradingCalendar
 
-NEW_YORK: Final = ZoneInfo("America/New_York")
 AM: Final = "AM"
 PM: Final = "PM"
 _REGULAR_OPEN = time(9, 30)
@@ -55,6 +54,16 @@ def market_date_of(observed_at: datetime, calendar: TradingCalendar) -> date:
         ConfigurationError: E140 outside the covered dates, E143 naive datetime.
     """
     return calendar.opened(observed_at)
+
+
+def window_of(trade_date: date, calendar: TradingCalendar) -> tuple[datetime, datetime]:
+    """Return the span of instants that a day owns, half-open: from the end of the previous open calendar day to its own end.
+
+    Raises:
+        ConfigurationError: E140 outside the covered dates.
+    """
+    previous = calendar.session(calendar.previous_open(trade_date))
+    return previous.window_end, calendar.session(trade_date).window_end
 
 
 def settlement(expiry: date, settle_style: str, calendar: TradingCalendar) -> Settlement:

@@ -5,18 +5,14 @@ Belongs here: counting rows, once while they are made and again from the stored 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..instants import us_of
 from ..lake import Json
-from ..lake.footer import damaged
+from .counts import HAS_IV, LIVE, ODD_LINES
 
 BLANKABLE: Final = ("bid", "ask", "last", "iv", "volume", "open_interest", "vendor_delta", "vendor_gamma")
 MEASURED: Final = ("observed_at", "settlement_at", "expiry", *BLANKABLE, "spot", "is_repeat")
@@ -40,19 +36,14 @@ class ChainFactCounter:
         """Count rows with the columns ``MEASURED``."""
         if rows.is_empty():
             return
-        bid, ask, open_interest = pl.col("bid"), pl.col("ask"), pl.col("open_interest")
+        open_interest = pl.col("open_interest")
         first, end = self._window
-        live, held = pl.col("settlement_at") > pl.col("observed_at"), open_interest > 0
         counted = rows.select(
             rows=pl.len(),
-            settled_rows=(~live).sum(),
-            crossed_quotes=(bid > ask).sum(),
-            zero_bids=(bid == 0).sum(),
-            zero_asks=(ask == 0).sum(),
-            iv_zero_with_open_interest=(live & held & (pl.col("iv") == 0)).sum(),
-            gamma_zero_with_open_interest=(live & held & (pl.col("vendor_gamma") == 0)).sum(),
-            open_interest_live=open_interest.filter(live).sum(),
-            open_interest_without_iv=open_interest.filter(live & (pl.col("iv").fill_null(0) == 0)).sum(),
+            settled_rows=(~LIVE).sum(),
+            **{name: odd.sum() for name, odd in ODD_LINES.items()},
+            open_interest_live=open_interest.filter(LIVE).sum(),
+            open_interest_without_iv=open_interest.filter(LIVE & ~HAS_IV).sum(),
             rows_outside_day=(~pl.col("observed_at").is_between(first, end, closed="left")).sum(),
             low=pl.col("spot").min(),
             high=pl.col("spot").max(),
@@ -83,17 +74,3 @@ class ChainFactCounter:
             "highest_spot": high,
             "blank_cells": {name: count for name, count in self._blank.items() if count},
         }
-
-
-def stored_rows(path: Path, columns: tuple[str, ...] = MEASURED) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a stored file, one row group at a time.
-
-    Raises:
-        LakeError: E505 if the file is damaged.
-    """
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for group in range(file.num_row_groups):
-                yield pl.DataFrame(pl.from_arrow(file.read_row_group(group, columns=list(columns), use_threads=False)))
-    except (pa.ArrowException, OSError) as error:
-        raise damaged(path, str(error)) from error

@@ -26,12 +26,17 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NoReturn
 
-from ..errors import SourceError, command
-from .days import NEW_YORK
+from ..errors import ConfigurationError, SourceError
+from ..instants import NEW_YORK
+from ..sessions import TradingCalendar
+from .days import market_date_of, trade_date_of, window_of
 
 COLUMNS: Final = 22
 HEAD_BYTES: Final = 16_384
 """Far more than the lines above the table and its first row take."""
+
+HOW_TO_SAVE: Final = "tp gex chain --help"
+"""The next command for a file that must be saved again: it tells how; to look at the same file again would not help."""
 
 SYNTHETIC_MARK: Final = "(synthetic)"
 """What the name of the underlying contains in generated tables; Cboe prints no such name."""
@@ -70,9 +75,9 @@ class TableHeader:
 
     Attributes:
         name: name of the underlying as printed, e.g. ``S&P 500 INDEX``.
-        spot: ``Last``, points.
-        bid: bid of the underlying, points; None if not printed as a number.
-        ask: ask of the underlying, points; None if not printed as a number.
+        spot: ``Last``, points; NaN where :func:`look_at_header` found none.
+        bid: ``Bid`` of the underlying, points; None if the head has none above zero (indices without a quote print 0).
+        ask: ``Ask``, likewise.
         date_text: the date as printed.
         observed_at: the date as an instant in UTC.
         body_offset: bytes before the first data row.
@@ -119,6 +124,25 @@ def read_header(content: bytes, name: str) -> TableHeader:
     Raises:
         SourceError: E242 not a quote table; E243 the date cannot be read; E244 no price of the underlying.
     """
+    header, without_price = look_at_header(content, name)
+    if without_price is not None:
+        raise without_price
+    return header
+
+
+def look_at_header(content: bytes, name: str) -> tuple[TableHeader, SourceError | None]:
+    """Read the head of a quote table; one without a price has a day, and that day must name it.
+
+    Args:
+        content: the file or its beginning, as :func:`as_utf8` returns it.
+        name: file name for errors.
+
+    Returns:
+        The head, and E244 if it has no price of the underlying.
+
+    Raises:
+        SourceError: E242 not a quote table; E243 the date cannot be read.
+    """
     lines, offset, cells = _lines_above(content, name)
     names = next(csv.reader(io.StringIO(lines[0])))
     dates = next(csv.reader(io.StringIO(lines[1])))
@@ -127,17 +151,22 @@ def read_header(content: bytes, name: str) -> TableHeader:
     date_text = _plain(",".join(dates[:end])).rstrip(", ")
     if not date_text.lower().startswith("date:"):
         raise _not_a_table(name, f"the line above the table begins with {date_text[:40]!r}, expected 'Date:'")
-    title, spot = _name_and_last(names, name)
-    return TableHeader(
-        name=title,
+    spot, without_price = math.nan, None
+    try:
+        spot = _last(names, name)
+    except SourceError as error:
+        without_price = error
+    header = TableHeader(
+        name=_title(names),
         spot=spot,
-        bid=_number(_labelled(dates, "Bid:")),
-        ask=_number(_labelled(dates, "Ask:")),
+        bid=_quote(dates, "Bid:"),
+        ask=_quote(dates, "Ask:"),
         date_text=date_text[len("Date:") :].strip(),
         observed_at=read_date(date_text, name),
         body_offset=offset,
         columns=len(cells),
     )
+    return header, without_price
 
 
 def read_date(text: str, name: str) -> datetime:
@@ -172,7 +201,43 @@ def read_date(text: str, name: str) -> datetime:
         at = time(hour, int(match["minute"]), int(match["second"] or 0))
     except ValueError as error:
         _refuse_date(name, text, str(error))
-    return _instant(datetime.combine(day, at, NEW_YORK), _SUMMER_BY_ZONE[match["zone"]], name, text)
+    try:
+        return _instant(datetime.combine(day, at, NEW_YORK), _SUMMER_BY_ZONE[match["zone"]], name, text)
+    except OverflowError:  # the last evening of the year 9999 is in a year without a date
+        _refuse_date(name, text, "no calendar has this time")
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotDays:
+    """The days of a snapshot.
+
+    Attributes:
+        trade_date: the partition that it belongs to.
+        market_date: the session whose prices it shows.
+    """
+
+    trade_date: date
+    market_date: date
+
+
+def days_of(observed_at: datetime, calendar: TradingCalendar, name: str) -> SnapshotDays:
+    """Return the days of a snapshot.
+
+    Args:
+        observed_at: aware instant.
+        calendar: of the underlying.
+        name: file name for errors.
+
+    Raises:
+        SourceError: E243 the calendar has no such days: nobody downloaded a chain then, so the date is wrong.
+    """
+    try:
+        days = SnapshotDays(trade_date_of(observed_at, calendar), market_date_of(observed_at, calendar))
+        window_of(days.trade_date, calendar)
+    except ConfigurationError:
+        covered = f"it lies outside the days {calendar.first} to {calendar.last} that the trading calendar covers"
+        _refuse_date(name, f"{observed_at:%Y-%m-%d %H:%M} UTC", covered)
+    return days
 
 
 def name_date(name: str) -> date | None:
@@ -239,23 +304,33 @@ def _checked_columns(line: bytes, name: str) -> list[str]:
     return cells
 
 
-def _name_and_last(cells: Sequence[str], name: str) -> tuple[str, float]:
-    at = next((at for at, cell in enumerate(cells) if cell.strip().startswith("Last:")), None)
+def _cell_of(cells: Sequence[str], label: str) -> int | None:
+    return next((at for at, cell in enumerate(cells) if cell.strip().startswith(label)), None)
+
+
+def _title(cells: Sequence[str]) -> str:
+    return _plain(",".join(cells[: _cell_of(cells, "Last:")])).rstrip(", ")
+
+
+def _quote(cells: Sequence[str], label: str) -> float | None:
+    at = _cell_of(cells, label)
+    value = None if at is None else _number(cells[at].strip()[len(label) :].strip())
+    return value if value is not None and value > 0 else None
+
+
+def _last(cells: Sequence[str], name: str) -> float:
+    at = _cell_of(cells, "Last:")
     if at is None:
-        raise _no_spot(name, "the line of the name has no 'Last:'")
+        raise no_spot(name, "the line of the name has no 'Last:'")
     # An unquoted "Last: 6,460.26" splits into two cells, and the first one alone would be a wrong price.
     following = cells[at + 1].strip() if at + 1 < len(cells) else ""
     text = cells[at].strip()[len("Last:") :].strip()
     spot = _number(text)
     if following and not following.startswith("Change:"):
-        raise _no_spot(name, f"'Last: {text},{following}' is not one number with a decimal point")
+        raise no_spot(name, f"'Last: {text},{following}' is not one number with a decimal point")
     if spot is None or spot <= 0:
-        raise _no_spot(name, f"'Last: {text}' is not a number above zero")
-    return _plain(",".join(cells[:at])), spot
-
-
-def _labelled(cells: Sequence[str], label: str) -> str:
-    return next((cell.strip()[len(label) :].strip() for cell in cells if cell.strip().startswith(label)), "")
+        raise no_spot(name, f"'Last: {text}' is not a number above zero")
+    return spot
 
 
 def _number(text: str) -> float | None:
@@ -279,8 +354,9 @@ def _refuse_date(name: str, text: str, detail: str) -> NoReturn:
         "E243",
         f"{name}: the time of the snapshot cannot be read from {text!r}: {detail}",
         "known are 'February 5 2022, 8:09 PM EST', 'September 14, 2023 at 4:31 PM EDT' and '1 de setembro de 2025 às 08:45 GMT-4'; "
-        "a guessed time would make wrong exposures, so the file is left out and the others go on",
-        command("tp", "gex", "chain", name),
+        "a guessed time would make wrong exposures, so the file is left out and the others go on; download it again with the page in "
+        "English",
+        HOW_TO_SAVE,
     )
 
 
@@ -289,17 +365,19 @@ def _not_a_table(name: str, detail: str) -> SourceError:
         "E242",
         f"{name} is not a quote table of Cboe: {detail}",
         "expected name and price, date, then 22 columns from 'Expiration Date' to the open interest of the puts; the download may have "
-        "broken off; the file is left out and the others go on",
-        command("tp", "gex", "chain", name),
+        "broken off; the file is left out and the others go on; download it again, or move it out of the folder",
+        HOW_TO_SAVE,
     )
 
 
-def _no_spot(name: str, detail: str) -> SourceError:
+def no_spot(name: str, detail: str) -> SourceError:
+    """Return the error for a table without a price of the underlying that can be believed."""
     return SourceError(
         "E244",
         f"{name}: no price of the underlying: {detail}",
-        "every exposure is measured at the underlying's price, so it is never guessed; the file is left out and the others go on",
-        command("tp", "gex", "chain", name),
+        "every exposure is measured at the underlying's price, so it is never guessed; the file is left out and the others go on; download "
+        "it again with the page in English",
+        HOW_TO_SAVE,
     )
 
 
@@ -309,7 +387,7 @@ def future_error(name: str, observed_at: datetime, now: datetime) -> SourceError
         "E246",
         f"{name} says it was observed at {observed_at:%Y-%m-%d %H:%M} UTC, which is after now, {now:%Y-%m-%d %H:%M} UTC",
         "the clock of this machine is wrong or the date in the file was edited; the file is left out and the others go on",
-        command("tp", "gex", "chain", name),
+        "tp doctor",
     )
 
 

@@ -17,6 +17,11 @@ CONTRACT_MULTIPLIER: Final = 100
 AM_ROOTS: Final = frozenset({"SPX", "NDX", "RUT", "DJX", "VIX", "VIXW"})
 """Roots that settle to opening prices of the expiry day; every other root settles to closing prices."""
 
+EUROPEAN_ROOTS: Final = frozenset(
+    {"DJX", "MRUT", "NDX", "NDXP", "RUT", "RUTW", "SPX", "SPXW", "VIX", "VIXW", "XEO", "XND", "XSP"}
+)
+"""Index options that are exercised at settlement only; every other one may be exercised earlier (Cboe, Nasdaq contract specifications)."""
+
 _UNDERLYINGS: Final[Mapping[str, str]] = {
     "SPXW": "SPX",
     "NDXP": "NDX",

@@ -12,7 +12,7 @@ import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
+from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
@@ -34,22 +34,29 @@ from ..lake import (
     SourceSlice,
 )
 from ..lake.contracts import CHAIN, CHAIN_CBOE
+from ..lake.upstream import UpstreamDay, plan_without
 from ..sessions import Session, TradingCalendar
 from .cboe import SOURCE
 from .checks import UNION_CHECKS, check_union
-from .facts import ChainFactCounter, stored_rows
+from .days import window_of
+from .facts import MEASURED, ChainFactCounter
+from .stored import stored_rows, stored_snapshots
 
 SOURCES: Final[Mapping[str, DatasetContract]] = MappingProxyType({SOURCE: CHAIN_CBOE})
 """Datasets by the name that the column ``source`` gives them."""
 
-_TEXT = ("root", "settle_style", "right")
+
+@cache
+def _of_sources() -> tuple[str, ...]:
+    """Return the columns that sources have; not at import, because the contract loads pandera."""
+    return tuple(name for name in CHAIN.arrow_schema.names if name != "source")
 
 
 @dataclass(frozen=True)
 class _Upstream:
     """The partitions of a day as the plan saw them, by source."""
 
-    footers: Mapping[str, Footer]
+    days: Mapping[str, UpstreamDay]
 
 
 class ChainBuilder:
@@ -103,56 +110,52 @@ class ChainBuilder:
         """Resolve a day from the footers of its sources.
 
         Returns:
-            CLOSED without a session; MISSING (E252) if no source has the day; EMPTY if those that have it are empty; otherwise undecided.
+            CLOSED without a session; if no source has the day, PENDING (E488) before it opens and MISSING (E252) afterwards; EMPTY if
+            those that have it are empty; otherwise undecided.
         """
-        session = self._calendar.session(trade_date)
-        if not session.is_open:
-            return DayPlan(trade_date, session, Outcome.CLOSED, session.reason or "no session on this date")
-        found = self._footers(trade_date)
-        common: dict[str, Any] = {
-            "trade_date": trade_date,
-            "session": session,
-            "complete": session.is_final(self._clock.now()),
-            "synthetic": any(footer.synthetic for footer in found.values()),
-        }
+        session, now = self._calendar.session(trade_date), self._clock.now()
+        common: dict[str, Any] = {"trade_date": trade_date, "session": session, "complete": session.is_final(now)}
+        found = self._footers(trade_date) if session.is_open else {}
         if not found:
-            error = self._missing(trade_date)
-            return DayPlan(**common, decided=Outcome.MISSING, reason=error.what, error=error)
+            key, missing = f"{self.symbol}/{CHAIN.name}", self._missing(trade_date)
+            return plan_without(common, now, missing, pending="E488", key=key, made="chains", source="a chain")
+        common["synthetic"] = any(footer.synthetic for footer in found.values())
         if all(footer.outcome.is_without_rows for footer in found.values()):
             return DayPlan(**common, decided=Outcome.EMPTY, reason=next(iter(found.values())).reason)
-        return DayPlan(**common, detail=_Upstream(found))
+        days = {
+            name: UpstreamDay(f"{self.symbol}/{footer.dataset}", footer.content_hash, footer.rows, footer.facts)
+            for name, footer in found.items()
+        }
+        return DayPlan(**common, detail=_Upstream(days))
 
     def hash_sources(self, plan: DayPlan, *, verify: bool = False) -> tuple[SourceSlice, ...]:  # noqa: ARG002
         """Return the content hashes of the sources; they lie in their footers, so ``verify`` has nothing to add."""
         if not isinstance(plan.detail, _Upstream):
             return ()
-        return tuple(
-            SourceSlice(f"{self.symbol}/{footer.dataset}", footer.content_hash)
-            for footer in plan.detail.footers.values()
-        )
+        return tuple(SourceSlice(day.name, day.content_hash) for day in plan.detail.days.values())
 
     def build(self, plan: DayPlan, writer: PartitionWriter) -> BuildReport:
         """Merge the snapshots of all sources by time.
 
         Raises:
             SourceChangedError: E253 a source was rebuilt since the plan.
-            LakeError: E505 if the file of a source is damaged.
+            LakeError: E505 if the file of a source is damaged, E507 if it is gone.
         """
         upstream: _Upstream = plan.detail
-        counter = ChainFactCounter(self._window(plan.trade_date))
+        counter = ChainFactCounter(window_of(plan.trade_date, self._calendar))
         streams = [
-            snapshots(self._lake.path(footer.dataset, self.symbol, plan.trade_date), name)
-            for name, footer in upstream.footers.items()
-            if footer.rows
+            self._snapshots(self._sources[name].name, name, plan.trade_date)
+            for name, day in upstream.days.items()
+            if day.rows
         ]
         for _, _, rows in heapq.merge(*streams, key=lambda snapshot: snapshot[:2]):
             counter.add(rows)
             writer.append(rows.select(CHAIN.arrow_schema.names).to_arrow())
         now = self._footers(plan.trade_date)
-        for name, footer in upstream.footers.items():
-            if name not in now or now[name].content_hash != footer.content_hash:
-                raise self._replaced(footer, plan.trade_date)
-        source_rows = sum(footer.rows for footer in upstream.footers.values())
+        for name, day in upstream.days.items():
+            if not day.is_still(now.get(name), day.rows):
+                raise self._replaced(day, plan.trade_date)
+        source_rows = sum(day.rows for day in upstream.days.values())
         return BuildReport(self.hash_sources(plan), {**counter.facts(), "source_rows": source_rows})
 
     def check(self, facts: Mapping[str, Json], session: Session) -> tuple[CheckResult, ...]:  # noqa: ARG002
@@ -171,21 +174,22 @@ class ChainBuilder:
         footer = self._lake.footer(CHAIN.name, self.symbol, trade_date)
         if footer is None or not footer.facts:
             return {}
-        counter = ChainFactCounter(self._window(trade_date))
-        for rows in stored_rows(self._lake.path(CHAIN.name, self.symbol, trade_date)):
+        counter = ChainFactCounter(window_of(trade_date, self._calendar))
+        for rows in stored_rows(self._lake, CHAIN.name, self.symbol, trade_date, MEASURED):
             counter.add(rows)
         source_rows = sum(source.rows for source in self._footers(trade_date).values())
         return {**counter.facts(), "source_rows": source_rows}
+
+    def _snapshots(self, dataset: str, source: str, trade_date: date) -> Iterator[tuple[datetime, str, pl.DataFrame]]:
+        """Yield time, source and rows of the snapshots of a source."""
+        for rows in stored_snapshots(self._lake, dataset, self.symbol, trade_date, _of_sources()):
+            yield rows["observed_at"][0], source, rows.with_columns(source=pl.lit(source))
 
     def _footers(self, trade_date: date) -> dict[str, Footer]:
         found = {
             name: self._lake.footer(contract.name, self.symbol, trade_date) for name, contract in self._sources.items()
         }
         return {name: footer for name, footer in found.items() if footer is not None}
-
-    def _window(self, trade_date: date) -> tuple[datetime, datetime]:
-        previous = self._calendar.session(self._calendar.previous_open(trade_date))
-        return previous.window_end, self._calendar.session(trade_date).window_end
 
     def _missing(self, trade_date: date) -> SourceError:
         names = ", ".join(f"{self.symbol}/{contract.name}" for contract in self._sources.values())
@@ -197,29 +201,10 @@ class ChainBuilder:
             f"tp backfill {self.symbol}/{first.name} --from {trade_date} --to {trade_date}",
         )
 
-    def _replaced(self, footer: Footer, trade_date: date) -> SourceChangedError:
+    def _replaced(self, upstream: UpstreamDay, trade_date: date) -> SourceChangedError:
         return SourceChangedError(
             "E253",
-            f"{self.symbol}/{footer.dataset} {trade_date} was replaced while the chains of all sources were merged",
+            f"{upstream.name} {trade_date} was replaced while the chains of all sources were merged",
             "another run rebuilt it; the chains on disk are the old ones",
             f"tp backfill {self.symbol}/{CHAIN.name} --from {trade_date} --to {trade_date}",
         )
-
-
-def snapshots(path: Path, source: str) -> Iterator[tuple[datetime, str, pl.DataFrame]]:
-    """Yield the snapshots of a stored chain by time: time, source, rows with the column ``source``.
-
-    Raises:
-        LakeError: E505 if the file is damaged.
-    """
-    rest: pl.DataFrame | None = None
-    columns = tuple(name for name in CHAIN.arrow_schema.names if name != "source")
-    for group in stored_rows(path, columns):
-        # Every file has its own dictionaries; text is what they have in common.
-        rows = group.with_columns(pl.col(_TEXT).cast(pl.String))
-        rows = rows if rest is None else pl.concat([rest, rows])
-        *whole, rest = rows.partition_by("observed_at", maintain_order=True)
-        for snapshot in whole:
-            yield snapshot["observed_at"][0], source, snapshot.with_columns(source=pl.lit(source))
-    if rest is not None:
-        yield rest["observed_at"][0], source, rest.with_columns(source=pl.lit(source))

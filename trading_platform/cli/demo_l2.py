@@ -20,8 +20,9 @@ from pydantic import SecretStr
 from ..clock import SystemClock
 from ..databento.account import ledger_of, open_vendor
 from ..databento.vendor import Vendor
+from ..home import Home
 from ..instruments import load_registry, load_roll_table
-from ..settings import Home, Settings, load_settings
+from ..settings import Settings, load_settings
 from ..simulation.databento import DataBentoStandIn, StandInMarket
 
 _OF_THE_USER: Final = ("databento_", "l2_", "symbol_mapping", "watchlist")

@@ -1,7 +1,7 @@
 """Which home a command that may create one means, and small file helpers.
 
 Belongs here: the default of ``--home``, its creation, atomic edits of ``instruments.toml``. Does not belong here: finding an existing
-home (``trading_platform.settings``), what instruments.toml may hold (``trading_platform.instruments``).
+home (``trading_platform.home``), what instruments.toml may hold (``trading_platform.instruments``).
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import BinaryIO
 
 from ..errors import ConfigurationError, ExecutionError, command
 from ..files import replace_file
+from ..home import HOME_FOLDER, Home, create_home, find_home
 from ..instruments import Registry, load_registry
-from ..settings import HOME_FOLDER, Home, create_home, find_home, load_settings
+from ..settings import load_settings
 
 
 def home_to_create(home: Path | None) -> Path:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..clock import SystemClock
 from ..errors import RefusedError
+from ..home import Home
 from ..instruments import load_registry, load_roll_table
-from ..settings import Home, load_settings
+from ..settings import load_settings
 from ..words import counted
 from . import console
 from .l2_choice import tell

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from ..databento.l2_builder import L2Builder
     from ..databento.targets import DayTarget
     from ..databento.vendor import Vendor
+    from ..home import Home
     from ..lake import Footer, LocalLake
     from ..sessions import Session
-    from ..settings import Home
     from .l2_choice import Choice
     from .platform import Platform
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError, ExecutionError, command
 from ..files import replace_file
-from ..settings import Home, find_home, load_settings, unknown_settings
+from ..home import Home, find_home
+from ..settings import load_settings, unknown_settings
 from . import console
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..clock import SystemClock
+from ..home import Home
 from ..instruments import Instrument, Registry, RollTable, load_roll_table
 from ..sessions import TradingCalendar, calendar_for, opened
-from ..settings import Home, load_settings
+from ..settings import load_settings
 from . import console
 from .folders import registry_of
 from .platform import locate_home

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
-from ..settings import LEGACY_NAMES, Home, Settings, variable_of
+from ..home import Home
+from ..settings import LEGACY_NAMES, Settings, variable_of
 
 _INTRODUCTION = """\
 # Settings
@@ -67,6 +68,11 @@ def _layout(home: Home) -> tuple[tuple[Path, str, str], ...]:
             home.regimes_toml,
             "changes to the parameters of gamma regimes, `[all]` or `[symbols.SPX]`; absent until you write it",
             "yes, the defaults hold; regimes turn stale",
+        ),
+        (
+            home.regime_routing_toml,
+            "changes to the table from regime to strategies, one table per regime; absent until you write it",
+            "yes, the packaged table holds",
         ),
         (home.rolls_csv, "explicit rolls; without it the calendar rule holds", "yes, the rolls of the rule come back"),
         (

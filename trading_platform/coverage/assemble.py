@@ -115,7 +115,8 @@ def make_board(
         first: first trade date.
         last: last trade date, included.
         around: where facts come from.
-        from_first: days before the first stored one are expected too, because somebody asked for them by name.
+        from_first: days before the first stored one are expected too, because somebody asked for them by name; not of a source that was
+            not recorded then.
         has_holes: days of which nothing is known are not expected anywhere: the market of a demo consists of chosen days. The same holds
             for every row that is made on demand.
 
@@ -140,11 +141,25 @@ def make_board(
         if first_known is None:
             board.nothing_yet.add(index)
             continue
-        is_as_asked = has_holes or series.on_demand
-        from_day = sys.maxsize if is_as_asked else first.toordinal() if from_first else first_known
-        _judge_row(board, index, rows, sessions[series.calendar], from_day)
+        _judge_row(
+            board,
+            index,
+            rows,
+            sessions[series.calendar],
+            _expected_from(series, row, None if has_holes else first.toordinal() if from_first else first_known),
+        )
     board.is_synthetic = any(bool(row.stored.table["synthetic"].any()) for row in rows.values())
     return board
+
+
+def _expected_from(series: Series, row: _Row, asked: int | None) -> int:
+    """Return the ordinal of the first day that is expected of a row; ``asked`` where nothing else decides, None for no day at all."""
+    if asked is None or series.on_demand:
+        return sys.maxsize
+    if series.recorded:
+        # Neither a first date nor an attempt that failed makes a day that nobody recorded.
+        return sys.maxsize if row.stored.first_day is None else row.stored.first_day
+    return asked
 
 
 def _sessions(name: str, days: Sequence[date], around: Surroundings) -> tuple[CalendarDays, Array]:

@@ -5,7 +5,8 @@ the board of many days (``board.py``).
 
 The gravest rule that applies decides:
 
-1. ``not_expected``: before the first day on which anything is known of this dataset and symbol, unless asked for by a first date; or a
+1. ``not_expected``: before the first day on which anything is known of this dataset and symbol, unless asked for by a first date (of a
+   recorded source: before the first stored day, whoever asks); or a
    day of which nothing is known, of a dataset whose days are made on demand.
 2. Nothing readable is stored. ``missing`` if an attempt failed (its error is the reason), if the run history says that it was made, or
    if its session is over; ``closed`` if there is no session and nobody ever made it; ``not_due`` while its session is not over.

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from urllib.parse import quote
 
 import numpy as np
 
+from ..pictures.svg import MARKDOWN_LIMIT, embedded
 from .board import Board
 from .packed import Array
 from .states import CODE_OF, GRAVITY, LOOKS, State
 
-MARKDOWN_LIMIT = 1_000
-_SAFE_CHARACTERS = "/:=',.-"
 _MOST_COLUMNS = 60
 # Names cost characters that cells need more; letters cost few, and beyond the alphabet lines are counted.
 _MOST_NAMES = 7
@@ -139,7 +137,7 @@ def _draw(codes: Array, labels: Sequence[str], board: Board, alt: str) -> str:
     if board.is_synthetic:
         parts.append(f"<text x='{left}' y='{height - 0.4:g}' fill='red'>SYNTHETIC DATA</text>")
     parts.append("</svg>")
-    return f"![{alt}](data:image/svg+xml,{quote(''.join(parts), safe=_SAFE_CHARACTERS)})"
+    return embedded("".join(parts), alt=alt)
 
 
 def _middle(row: int, pitch: int) -> str:

@@ -24,6 +24,8 @@ class Series:
         upstream: names (``MNQ/ticks``) of the dated series that it is made from.
         rejects: view of its refused records, empty if it has none.
         optional: those of ``upstream`` without which a day is made as well.
+        recorded: its source begins with a first file, and nothing brings what lies before it: no day before the first stored one is missing
+            because somebody looks at it.
         on_demand: its days are made when somebody asks for them, because they cost money, or when somebody has saved a source for them; a
             day of which nothing is known is not missing.
     """
@@ -38,6 +40,7 @@ class Series:
     rejects: str = ""
     optional: tuple[str, ...] = ()
     on_demand: bool = False
+    recorded: bool = False
 
     @property
     def name(self) -> str:

@@ -12,8 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..clock import Clock
+from ..home import Home
 from ..instruments import Registry, RollTable
-from ..settings import Home, Settings, is_loopback
+from ..settings import Settings, is_loopback
 from .budget import Budget
 from .client import DataBentoClient
 from .fetch import RawStore

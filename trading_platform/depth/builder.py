@@ -23,7 +23,6 @@ from ..lake.building import (
     CheckResult,
     DayPlan,
     Json,
-    Outcome,
     Preview,
     SourceChangedError,
     SourceSlice,
@@ -31,7 +30,7 @@ from ..lake.building import (
 from ..lake.contracts import DEPTH_METRICS
 from ..lake.footer import damaged
 from ..lake.reader import no_such_days
-from ..lake.upstream import UpstreamDay, plan_from, sources_of
+from ..lake.upstream import UpstreamDay, plan_from, plan_without, sources_of
 from .checks import CHECKS, EventTotals, check_facts, inside, metric_facts
 from .events_reader import EVENTS, EventFile, open_events
 from .grid import PriceGrid
@@ -102,32 +101,18 @@ class DepthMetricsBuilder:
         """Resolve a day from the footer of its events."""
         session = self._calendar.session(trade_date)
         footer = self._lake.footer(EVENTS, self.symbol, trade_date)
+        now = self._clock.now()
         common: dict[str, Any] = {
             "trade_date": trade_date,
             "session": session,
             "resolved": {"tick_size": self._instrument.tick_size},
-            "complete": session.is_final(self._clock.now()),
+            "complete": session.is_final(now),
         }
         if footer is None:
-            return self._plan_without_events(common, session)
+            missing = events_missing(self.symbol, trade_date)
+            key = f"{self.symbol}/{self.contract.name}"
+            return plan_without(common, now, missing, pending="E435", key=key, made="book measures", source="events")
         return plan_from(common, f"{self.symbol}/{EVENTS}", footer)
-
-    def _plan_without_events(self, common: dict[str, Any], session: Session) -> DayPlan:
-        """Decide a day whose events are not in the lake."""
-        day = session.trade_date.isoformat()
-        if not session.is_open:
-            return DayPlan(**common, decided=Outcome.CLOSED, reason=session.reason or "no session on this date")
-        if session.opens_at is not None and self._clock.now() < session.opens_at:
-            reason = f"the session of {day} opens at {session.opens_at:%Y-%m-%d %H:%M} UTC"
-            error = QualityError(
-                "E435",
-                f"{self.symbol} {day} has no book measures yet: {reason}",
-                "a session without events that has not begun is asked again later; nothing was written",
-                f"tp backfill {self.symbol}/{self.contract.name} --from {day} --to {day}",
-            )
-            return DayPlan(**common, decided=Outcome.PENDING, reason=reason, error=error)
-        error = events_missing(self.symbol, session.trade_date)
-        return DayPlan(**common, decided=Outcome.MISSING, reason=error.what, error=error)
 
     def hash_sources(self, plan: DayPlan, *, verify: bool = False) -> tuple[SourceSlice, ...]:  # noqa: ARG002
         """Return the content hash of the events; it lies in their footer, so ``verify`` has nothing to add."""

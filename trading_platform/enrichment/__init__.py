@@ -5,9 +5,8 @@ Does not belong here: bars (``trading_platform.bars``), the feed and its decodin
 """
 
 from .alignment import GexAlignmentBuilder
-from .asof import align, backward_rows, gather
 from .bars_builder import EnrichedBarsBuilder
-from .day import EnrichedInstrument, underlying_of
+from .day import EnrichedInstrument, chain_underlying_of, underlying_of
 from .enriched_bars import GexOfDay, enrich_bars
 from .enriched_ticks import enriched_ticks, write_enriched_ticks
 from .export import export_enriched_bars
@@ -22,12 +21,10 @@ __all__ = [
     "GexAlignmentBuilder",
     "GexOfDay",
     "Underlying",
-    "align",
-    "backward_rows",
+    "chain_underlying_of",
     "enrich_bars",
     "enriched_ticks",
     "export_enriched_bars",
-    "gather",
     "levels_over_price",
     "underlying_of",
     "write_enriched_ticks",

@@ -1,7 +1,7 @@
 """Build the stored dataset ``gex_alignment``: for each tick the snapshot that was known when it traded.
 
 Belongs here: the ``DayBuilder`` of the dataset. Does not belong here: the rules (``attach.py``), judgement (``checks.py``), the columns of
-the snapshots, which are looked up when they are needed (``ticks.py``).
+the snapshots, which are looked up when they are needed (``enriched_ticks.py``).
 
 A day has millions of ticks and thousands of snapshots, so the number of a snapshot is stored and not its columns: 2 bytes per tick after
 compression instead of 30.
@@ -141,7 +141,7 @@ class GexAlignmentBuilder:
 
     def plan(self, trade_date: date) -> DayPlan:
         """Resolve a day from the footers of ticks and snapshots."""
-        return self._of.plan(self.contract.name, TICKS, trade_date, levels_dataset=None, resolved={})
+        return self._of.plan(self.contract.name, TICKS, trade_date, resolved={})
 
     def hash_sources(self, plan: DayPlan, *, verify: bool = False) -> tuple[SourceSlice, ...]:  # noqa: ARG002
         """Return the content hashes of the upstream partitions; they lie in their footers, so ``verify`` has nothing to add."""
@@ -232,7 +232,7 @@ class AlignmentRows:
         """Return rows from attachments; ``first`` is the number of the first tick."""
         none = attached.row < 0
         mask = none if none.any() else None
-        stored, previous = attached.row, attached.gap & ~none
+        stored, previous = attached.row, np.zeros(len(none), np.bool_)
         if len(self.stored_row):
             stored = np.take(self.stored_row, attached.row, mode="clip")
             previous = np.take(self.from_previous, attached.row, mode="clip") & ~none

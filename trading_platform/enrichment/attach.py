@@ -19,11 +19,13 @@ Source: docs/architecture.md, "Enrichment with gamma exposure".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from .asof import MILLISECOND_US, NO_ROW, Bools, Ints, Rows, ages_us, backward_rows_any_order, known_from
+from .asof import MILLISECOND_US, NO_ROW, Bools, Ints, Rows, backward_rows
 from .policy import AttachPolicy
 
 
@@ -76,22 +78,50 @@ class Attacher:
         """Return the attacher of a session that opens at ``opens_us``; ``snapshot_us`` is strictly increasing."""
         return cls(
             snapshot_us,
-            known_from(snapshot_us, policy.gex_latency_ms),
+            snapshot_us + policy.gex_latency_ms * MILLISECOND_US,
             fresh_until(snapshot_us, regular_us, policy),
             int(np.searchsorted(snapshot_us, opens_us, side="left")),
         )
 
     def attach(self, ts_us: Ints) -> Attachment:
         """Return what the rows at these times show."""
-        row = backward_rows_any_order(ts_us, self.known_from_us)
+        row = backward_rows(ts_us, self.known_from_us)
         none = row < 0
         if not len(self.snapshot_us):
             return Attachment(row, np.full(len(row), NO_ROW, np.int64), none, ~none)
-        gap = none | (ts_us > np.take(self.fresh_until_us, row, mode="clip"))
-        age_ms = ages_us(ts_us, self.snapshot_us, row)
+        # Rows without a snapshot read the last one; what they read is replaced.
+        runs = RunsOfRows.of(row)
+        gap = ts_us > runs.values(self.fresh_until_us)
+        gap |= none
+        age_ms: Ints = ts_us - runs.values(self.snapshot_us)
         age_ms //= MILLISECOND_US
         age_ms[none] = NO_ROW
         return Attachment(row, age_ms, gap, ~none & (row < self.preopen_count))
+
+
+@dataclass(frozen=True, slots=True)
+class RunsOfRows:
+    """Rows that show the same snapshot, one after the other: hundreds of ticks do, so values are repeated and not looked up one by one.
+
+    Attributes:
+        rows: int32[r], the snapshot of each run.
+        lengths: int64[r], number of rows of each run.
+    """
+
+    rows: Rows
+    lengths: Ints
+
+    @classmethod
+    def of(cls, rows: Rows) -> RunsOfRows:
+        """Find the runs; right for rows in any order, fast for few runs."""
+        if not len(rows):
+            return cls(rows, np.empty(0, np.int64))
+        starts = np.concatenate(([0], np.flatnonzero(rows[1:] != rows[:-1]) + 1))
+        return cls(rows[starts], np.diff(starts, append=len(rows)))
+
+    def values(self, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the value of each row's snapshot; ``column`` has one value per snapshot, and every row must have one."""
+        return np.repeat(column[self.rows], self.lengths)
 
 
 def fresh_until(snapshot_us: Ints, regular_us: tuple[tuple[int, int], ...], policy: AttachPolicy) -> Ints:

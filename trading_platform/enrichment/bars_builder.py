@@ -16,13 +16,13 @@ from ..bars.kernel import BAR_COLUMNS
 from ..instants import MICROSECONDS, instant_of, us_of
 from ..lake.building import BuildReport, CheckResult, DayPlan, Json, SourceSlice
 from ..lake.contracts import ENRICHED_BARS
-from .chain_levels import read_levels
+from .chain_levels import ChainsOfDay, read_levels
 from .checks import BAR_CHECKS, check_bar_facts, enriched_facts, outside_hours_volume
 from .day import EnrichedInstrument, Inputs, refuse_replaced, rows_missing
 from .enriched_bars import GexOfDay, enrich_bars, gex_values
 from .picture import preview_of
 from .policy import AttachPolicy
-from .upstream import LEVELS, Underlying, read_snapshots
+from .upstream import Underlying, read_snapshots
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..lake.writer import PartitionWriter
     from ..sessions import Session, TradingCalendar
 
-CODE_VERSION: Final = "1"
+CODE_VERSION: Final = "2"
 BARS: Final = "bars_1s"
 
 
@@ -49,6 +49,7 @@ class EnrichedBarsBuilder:
         clock: tells whether a session has begun and whether it is final.
         underlying: whose gamma exposure describes the future.
         policy: category, latency and limits.
+        chain_underlying: the index whose option chains describe the future beside the feed; None leaves the columns of chains null.
 
     Attributes:
         CODE_VERSION: version of the transformation, for asset definitions.
@@ -66,8 +67,9 @@ class EnrichedBarsBuilder:
         clock: Clock,
         underlying: Underlying,
         policy: AttachPolicy,
+        chain_underlying: Underlying | None = None,
     ) -> None:
-        self._of = EnrichedInstrument(instrument, lake, calendar, underlying, clock, policy)
+        self._of = EnrichedInstrument(instrument, lake, calendar, underlying, clock, policy, chain_underlying)
 
     @property
     def contract(self) -> DatasetContract:
@@ -87,11 +89,14 @@ class EnrichedBarsBuilder:
     def plan(self, trade_date: date) -> DayPlan:
         """Resolve a day from the footers of bars, snapshots and levels."""
         known_until = known_until_of(self._of, trade_date)
+        chains = self._of.chain_underlying
         resolved: dict[str, Json] = {
+            "chain_latency_ms": self._of.policy.chain_latency_ms,
             "chain_stale_after_ms": self._of.policy.chain_stale_after_ms,
+            "chain_underlying": None if chains is None else chains.resolved(trade_date),
             "known_until_us": None if known_until is None else us_of(known_until),
         }
-        return self._of.plan(self.contract.name, BARS, trade_date, levels_dataset=LEVELS, resolved=resolved)
+        return self._of.plan(self.contract.name, BARS, trade_date, resolved=resolved)
 
     def hash_sources(self, plan: DayPlan, *, verify: bool = False) -> tuple[SourceSlice, ...]:  # noqa: ARG002
         """Return the content hashes of the upstream partitions; they lie in their footers, so ``verify`` has nothing to add."""
@@ -147,7 +152,7 @@ class EnrichedBarsBuilder:
             **enriched_facts(frame, session, regular),
             **self._of.feed_facts(inputs, session.trade_date),
             "outside_hours_volume": outside_hours_volume(bars, session),
-            "bars_volume_sum": inputs.facts.get("volume_sum"),
+            "bars_volume_sum": inputs.rows.facts.get("volume_sum"),
         }
 
 
@@ -165,7 +170,7 @@ def known_until_of(of: EnrichedInstrument, trade_date: date) -> datetime | None:
 
 
 def gex_of_day(of: EnrichedInstrument, inputs: Inputs, day: date) -> GexOfDay:
-    """Read what the underlying offers to a trade date.
+    """Read what feed and chains offer to a trade date.
 
     Raises:
         QualityError: E491 if two snapshots of the category have one time.
@@ -173,4 +178,7 @@ def gex_of_day(of: EnrichedInstrument, inputs: Inputs, day: date) -> GexOfDay:
     """
     from_us = of.underlying.preopen_from_us(day)
     snapshots = read_snapshots(of.lake, inputs.snapshots, gex_values(), category=of.policy.category, from_us=from_us)
-    return GexOfDay(of.underlying, snapshots, read_levels(of.lake, inputs.levels))
+    chains = of.chain_underlying
+    return GexOfDay(
+        of.underlying, snapshots, None if chains is None else ChainsOfDay(chains, read_levels(of.lake, inputs.levels))
+    )

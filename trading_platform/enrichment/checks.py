@@ -38,7 +38,7 @@ BAR_CHECKS: Final[Mapping[str, str]] = {
     "rows_equal_session_seconds": "One row for every second of the trading hours.",
     **_COMMON,
     "volume_equals_bars": "Volume of the rows and of the bars outside trading hours add up to that of the bars.",
-    "price_near_spot": f"The middle ratio of price to spot lies within {PRICE_NEAR_SPOT_FRAC:.0%} of 1.",
+    "price_near_spot": f"The middle ratio of price to fresh spot lies within {PRICE_NEAR_SPOT_FRAC:.0%} of 1.",
     "features_vary": f"No measured column has one value over {CONSTANT_MIN_SNAPSHOTS} snapshots or more.",
     "gex_gaps": f"At most {GEX_GAP_FRAC_WARN:.0%} of the underlying's regular hours without a fresh snapshot (warning).",
 }
@@ -76,7 +76,8 @@ def enriched_facts(frame: pl.DataFrame, session: Session, regular_us: tuple[tupl
     times = times_us(frame)
     regular = within(times, regular_us)
     attached = frame.filter(pl.col("spot").is_not_null()).unique("source_snapshot_ts", maintain_order=True)
-    ratio = (frame["close"] / frame["spot"]).drop_nulls()
+    fresh = frame.filter(~pl.col("gex_gap"))
+    ratio = (fresh["close"] / fresh["spot"]).drop_nulls()
     age_ms = frame["gex_age_ms"]
     gap = frame["gex_gap"]
     return {
@@ -106,12 +107,6 @@ def check_bar_facts(facts: Mapping[str, Json], session: Session) -> tuple[CheckR
     if not facts:
         return ()
     rows, seconds = facts["rows"], facts["session_seconds"]
-    outside = facts.get("outside_hours_volume")
-    volume, of_bars = facts["volume_sum"], facts.get("bars_volume_sum")
-    ratio, constant = facts["price_to_spot"], facts["constant_features"]
-    names = list(constant) if isinstance(constant, list | tuple) else []
-    near = not isinstance(ratio, float) or abs(ratio - 1) <= PRICE_NEAR_SPOT_FRAC
-    whole = volume if not isinstance(outside, int) or not isinstance(volume, int) else volume + outside
     return (
         _error(
             "rows_equal_session_seconds",
@@ -126,29 +121,9 @@ def check_bar_facts(facts: Mapping[str, Json], session: Session) -> tuple[CheckR
             f"{facts['disordered_rows']} rows do not follow the one before them",
         ),
         _ages(facts),
-        _error(
-            "volume_equals_bars",
-            of_bars in (None, whole),
-            f"rows hold {volume} contracts and the bars outside trading hours {outside or 0}, the footer of the bars says {of_bars}",
-            volume=volume,
-            bars_volume=of_bars,
-        ),
-        _error(
-            "price_near_spot",
-            near,
-            "no row has both price and spot"
-            if ratio is None
-            else f"middle ratio of price to spot {ratio:.4f}, limit 1 +- {PRICE_NEAR_SPOT_FRAC:.2f}",
-            price_to_spot=ratio,
-        ),
-        _error(
-            "features_vary",
-            not names,
-            f"{', '.join(map(str, names))} never change over {facts['snapshots_with_values']} snapshots"
-            if names
-            else f"every measured column varies, or there are fewer than {CONSTANT_MIN_SNAPSHOTS} snapshots",
-            snapshots=facts["snapshots_with_values"],
-        ),
+        _volume(facts),
+        _near_spot(facts),
+        _varies(facts),
         _gaps(facts),
     )
 
@@ -175,19 +150,63 @@ def _ages(facts: Mapping[str, Json]) -> CheckResult:
     )
 
 
+def _volume(facts: Mapping[str, Json]) -> CheckResult:
+    volume, outside, of_bars = facts["volume_sum"], facts.get("outside_hours_volume"), facts.get("bars_volume_sum")
+    whole = volume if not isinstance(outside, int) or not isinstance(volume, int) else volume + outside
+    return _error(
+        "volume_equals_bars",
+        of_bars in (None, whole),
+        f"rows hold {volume} contracts and the bars outside trading hours {outside or 0}, the footer of the bars says {of_bars}",
+        volume=volume,
+        bars_volume=of_bars,
+    )
+
+
+def _near_spot(facts: Mapping[str, Json]) -> CheckResult:
+    ratio = facts["price_to_spot"]
+    return _error(
+        "price_near_spot",
+        not isinstance(ratio, float) or abs(ratio - 1) <= PRICE_NEAR_SPOT_FRAC,
+        "no row has both a price and a fresh spot"
+        if ratio is None
+        else f"middle ratio of price to spot {ratio:.4f}, limit 1 +- {PRICE_NEAR_SPOT_FRAC:.2f}",
+        price_to_spot=ratio,
+    )
+
+
+def _varies(facts: Mapping[str, Json]) -> CheckResult:
+    constant = facts["constant_features"]
+    names = list(constant) if isinstance(constant, list | tuple) else []
+    return _error(
+        "features_vary",
+        not names,
+        f"{', '.join(map(str, names))} never change over {facts['snapshots_with_values']} snapshots"
+        if names
+        else f"every measured column varies, or there are fewer than {CONSTANT_MIN_SNAPSHOTS} snapshots",
+        snapshots=facts["snapshots_with_values"],
+    )
+
+
 def _gaps(facts: Mapping[str, Json]) -> CheckResult:
     share = facts["gex_gap_regular_frac"]
     known = float(share) if isinstance(share, float) else 0.0
     expected = facts.get("gex_day_is_expected") is not False
     there = facts.get("gex_day_is_stored") is not False
+    category, there_are, lacks_category = facts.get("gex_category"), facts.get("gex_categories"), False
     text = f"{known:.2%} of the underlying's regular hours without a fresh snapshot, limit {GEX_GAP_FRAC_WARN:.0%}"
     if not expected:
         text = "the underlying has no session on this date"
     elif not there:
-        text = "the feed has no partition of this date; the gamma columns are null"
+        text = "the feed has no partition of this date: every row is a gap, and shows the last snapshot of the day before if that is stored"
+    elif isinstance(there_are, list | tuple) and there_are and category not in there_are:
+        lacks_category = True
+        text = (
+            f"the feed's partition of this date has no {category}, only {', '.join(map(str, there_are))}: every row is a gap; "
+            "TP_GEX_CATEGORY chooses the category, tp gex fetch brings another one"
+        )
     return CheckResult(
         "gex_gaps",
-        not expected or (there and known <= GEX_GAP_FRAC_WARN),
+        not expected or (there and not lacks_category and known <= GEX_GAP_FRAC_WARN),
         Severity.WARN,
         text,
         {"gex_gap_regular_frac": share, "gex_gap_frac": facts["gex_gap_frac"]},

@@ -12,18 +12,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from ..bars.builder import TICKS
 from ..bars.ticks_reader import TickFile
 from ..errors import QualityError, command
+from ..gexfeed.categories import stored_categories
 from ..lake.building import DayPlan, Json, Outcome, SourceSlice
 from ..lake.footer import damaged
+from ..lake.upstream import plan_without
 from ..sessions import calendar_for
 from .policy import AttachPolicy, no_enrichment
-from .upstream import SNAPSHOTS, Stored, Underlying
+from .upstream import LEVELS, SNAPSHOTS, Stored, Underlying
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -38,13 +40,11 @@ class Inputs:
 
     Attributes:
         rows: ticks or bars of the day.
-        facts: facts in the footer of these.
         snapshots: of the feed, the earlier day first.
-        levels: of the chain, the earlier day first; none where they are not used.
+        levels: of the chains, the earlier day first; none where they are not used.
     """
 
     rows: Stored
-    facts: Mapping[str, Json]
     snapshots: tuple[Stored, ...]
     levels: tuple[Stored, ...] = ()
 
@@ -68,6 +68,7 @@ class EnrichedInstrument:
         underlying: whose gamma exposure describes it.
         clock: tells whether a session has begun and whether it is final.
         policy: latency and limits.
+        chain_underlying: whose option chains describe it beside the feed; None if none do.
     """
 
     instrument: Instrument
@@ -76,92 +77,95 @@ class EnrichedInstrument:
     underlying: Underlying
     clock: Clock
     policy: AttachPolicy
+    chain_underlying: Underlying | None = None
 
-    def plan(
-        self,
-        made: str,
-        rows_dataset: str,
-        trade_date: date,
-        *,
-        levels_dataset: str | None,
-        resolved: Mapping[str, Json],
-    ) -> DayPlan:
+    def plan(self, made: str, rows_dataset: str, trade_date: date, *, resolved: Mapping[str, Json]) -> DayPlan:
         """Resolve a day from the footers of what feeds it.
 
         Args:
-            made: dataset that is made.
-            rows_dataset: ``ticks`` or ``bars_1s``.
+            made: name of the dataset that is made, for messages.
+            rows_dataset: dataset whose rows are enriched.
             trade_date: the day.
-            levels_dataset: levels of chains beside the feed, None if the dataset has none.
-            resolved: further inputs for the fingerprint.
+            resolved: inputs of this dataset alone that shape the rows.
         """
         session = self.calendar.session(trade_date)
         footer = self.lake.footer(rows_dataset, self.instrument.symbol, trade_date)
-        inputs = self.inputs(rows_dataset, trade_date, levels_dataset)
-        complete = session.is_final(self.clock.now())
-        plan = DayPlan(
-            trade_date=trade_date,
-            session=session,
-            resolved={**self.policy.resolved(), **self.underlying.resolved(trade_date), **resolved},
-            complete=complete,
-            synthetic=any(one.synthetic for one in inputs.all()),
-            detail=inputs,
-        )
+        inputs = self.inputs(rows_dataset, trade_date)
+        common: dict[str, Any] = {
+            "trade_date": trade_date,
+            "session": session,
+            "resolved": {**self.policy.resolved(), **self.underlying.resolved(trade_date), **resolved},
+            "complete": session.is_final(self.clock.now()),
+            "synthetic": any(one.synthetic for one in inputs.all()),
+        }
         if footer is None:
-            return self._without_rows(plan, made, rows_dataset)
+            symbol = self.instrument.symbol
+            missing = rows_missing(symbol, rows_dataset, trade_date)
+            key = f"{symbol}/{made}"
+            return plan_without(
+                common, self.clock.now(), missing, pending="E494", key=key, made=made, source=rows_dataset
+            )
         if footer.outcome is Outcome.CLOSED or not session.is_open:
-            return _decided(plan, Outcome.CLOSED, footer.reason or session.reason or "no session on this date")
-        return plan
+            reason = footer.reason or session.reason or "no session on this date"
+            return DayPlan(**common, decided=Outcome.CLOSED, reason=reason)
+        return DayPlan(**common, detail=inputs)
 
-    def inputs(self, rows_dataset: str, trade_date: date, levels_dataset: str | None = None) -> Inputs:
+    def inputs(self, rows_dataset: str, trade_date: date) -> Inputs:
         """Look at the footers of what feeds a day."""
-        footer = self.lake.footer(rows_dataset, self.instrument.symbol, trade_date)
+        chains = self.chain_underlying
         return Inputs(
             Stored.of(self.lake, rows_dataset, self.instrument.symbol, trade_date),
-            {} if footer is None else footer.facts,
             self.underlying.stored(self.lake, SNAPSHOTS, trade_date),
-            () if levels_dataset is None else self.underlying.stored(self.lake, levels_dataset, trade_date),
+            () if chains is None else chains.stored(self.lake, LEVELS, trade_date),
         )
 
     def feed_facts(self, inputs: Inputs, trade_date: date) -> dict[str, Json]:
-        """Return whether the feed has a partition of the day, and whether it should have one."""
+        """Return whether the feed has a partition of the day and should have one, which category is used, and which are there."""
         return {
+            "gex_category": self.policy.category,
+            "gex_categories": list(feed_categories(inputs)),
             "gex_day_is_stored": any(one.is_there for one in inputs.snapshots if not one.is_previous),
             "gex_day_is_expected": self.underlying.calendar.session(trade_date).is_open,
         }
 
-    def _without_rows(self, plan: DayPlan, made: str, rows_dataset: str) -> DayPlan:
-        """Decide a day whose ticks or bars are not in the lake."""
-        session, symbol, day = plan.session, self.instrument.symbol, plan.trade_date.isoformat()
-        if not session.is_open:
-            return _decided(plan, Outcome.CLOSED, session.reason or "no session on this date")
-        if session.opens_at is not None and self.clock.now() < session.opens_at:
-            reason = f"the session of {day} opens at {session.opens_at:%Y-%m-%d %H:%M} UTC"
-            error = QualityError(
-                "E494",
-                f"{symbol} {day} has no {made} yet: {reason}",
-                f"a session without {rows_dataset} that has not begun is asked again later; nothing was written",
-                f"tp backfill {symbol}/{made} --from {day} --to {day}",
-            )
-            return _decided(plan, Outcome.PENDING, reason, error)
-        missing = rows_missing(symbol, rows_dataset, plan.trade_date)
-        return _decided(plan, Outcome.MISSING, missing.what, missing)
+
+def feed_categories(inputs: Inputs) -> tuple[str, ...]:
+    """Return the categories of the feed's partition of the day; empty without one, and if its footer does not say."""
+    of_day = [one for one in inputs.snapshots if not one.is_previous and one.rows]
+    return stored_categories(of_day[0].facts) if of_day else ()
 
 
 def underlying_of(instrument: Instrument, registry: Registry) -> Underlying:
     """Return the underlying of an instrument with its calendar.
 
     Raises:
-        QualityError: E493 if nothing describes its gamma exposure.
+        QualityError: E493 if it is no future, or nothing describes its gamma exposure.
         ConfigurationError: E120 if the registry does not know the underlying.
     """
+    if not instrument.is_future:
+        raise no_enrichment(
+            f"{instrument.symbol} is no future",
+            "only futures have ticks and bars of their own, to which gamma columns can be added",
+            "tp instruments list",
+        )
     if instrument.gex_underlying is None:
         raise no_enrichment(
             f"{instrument.symbol} has no gamma exposure: gex_underlying is not set in the registry",
             "its ticks and bars cannot be enriched",
+            command("tp", "instruments", "show", instrument.symbol),
         )
     underlying = registry.get(instrument.gex_underlying)
     return Underlying(underlying.symbol, calendar_for(underlying.calendar))
+
+
+def chain_underlying_of(instrument: Instrument, registry: Registry) -> Underlying | None:
+    """Return the index whose option chains describe an instrument beside the feed; None if none do, or if it has no assets.
+
+    Raises:
+        ConfigurationError: E120 if the registry does not know it.
+    """
+    described_by = registry.chains_of(instrument)
+    return None if described_by is None else Underlying(described_by.symbol, calendar_for(described_by.calendar))
 
 
 def rows_missing(symbol: str, dataset: str, trade_date: date) -> QualityError:
@@ -195,16 +199,3 @@ def refuse_replaced(inputs: Sequence[Stored], lake: Lake, key: str, day: date) -
     """Refuse a build from other rows than the planned ones; see ``Stored.refuse_if_replaced``."""
     for one in inputs:
         one.refuse_if_replaced(lake, key, day)
-
-
-def _decided(plan: DayPlan, outcome: Outcome, reason: str, error: QualityError | None = None) -> DayPlan:
-    return DayPlan(
-        trade_date=plan.trade_date,
-        session=plan.session,
-        decided=outcome,
-        reason=reason,
-        error=error,
-        resolved=plan.resolved,
-        complete=plan.complete,
-        synthetic=plan.synthetic,
-    )

@@ -9,7 +9,7 @@ when the second has ended.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -21,9 +21,9 @@ from ..instants import MICROSECONDS, us_of
 from ..lake.contracts import ENRICHED_BARS
 from .asof import Bools
 from .attach import Attacher, null_unless, to_gather
-from .chain_levels import EMPTY_LEVELS, attach_levels
+from .chain_levels import EMPTY_LEVELS, ChainsOfDay, attach_levels
 from .policy import AttachPolicy
-from .upstream import Underlying, open_instant_us, ordered_snapshots, times_us
+from .upstream import SNAPSHOTS, Stored, Underlying, open_instant_us, ordered_snapshots, repair, times_us
 
 if TYPE_CHECKING:
     from ..sessions import Session
@@ -33,18 +33,18 @@ CATEGORICALS: Final = ("contract", "tick_gap_cause")
 
 @dataclass(frozen=True, slots=True)
 class GexOfDay:
-    """What the underlying offers to one trade date.
+    """What gamma exposure offers to one trade date.
 
     Attributes:
-        underlying: symbol and calendar.
+        underlying: whose snapshots they are.
         snapshots: ``ts`` datetime[us, UTC] and the columns of ``GEX_VALUES``, one category, in any order. A column that is missing gives
             null.
-        levels: as ``read_levels`` returned them.
+        chains: of the index, None if none describe the instrument; the columns of chains are then null.
     """
 
     underlying: Underlying
     snapshots: pl.DataFrame
-    levels: pl.DataFrame = field(default_factory=EMPTY_LEVELS.clone)
+    chains: ChainsOfDay | None = None
 
 
 def enrich_bars(
@@ -76,7 +76,8 @@ def enrich_bars(
     trade_date, underlying = session.trade_date, gex.underlying
     grid = dense_grid(bars, session, contract=contract, known_until=known_until)
     from_us = underlying.preopen_from_us(trade_date)
-    snapshots = ordered_snapshots(gex.snapshots).filter(pl.col("ts").to_physical() >= from_us)
+    remedy = repair([Stored(SNAPSHOTS, underlying.symbol, day) for day in underlying.days(trade_date)])
+    snapshots = ordered_snapshots(gex.snapshots, remedy).filter(pl.col("ts").to_physical() >= from_us)
     attacher = Attacher.of(times_us(snapshots), open_instant_us(session), underlying.regular_us(trade_date), policy)
     attached = attacher.attach(times_us(grid))
     known = _known(grid, known_until)
@@ -86,14 +87,16 @@ def enrich_bars(
         pl.col("ts").gather(to_gather(attached.row, some)).alias("source_snapshot_ts"),
         *(pl.col(name).gather(shown) for name in gex_values()),
     )
-    chains = attach_levels(grid["ts"], known, gex.levels, underlying, trade_date, policy)
+    chains = attach_levels(grid["ts"], known, gex.chains or ChainsOfDay(underlying, EMPTY_LEVELS), trade_date, policy)
+    gap = pl.lit(pl.Series(attached.gap | ~known))
     return (
         pl.concat([grid, values, chains], how="horizontal")
         .with_columns(
-            pl.lit(pl.Series(attached.gap | ~known)).alias("gex_gap"),
+            gap.alias("gex_gap"),
             pl.lit(null_unless(attached.age_ms, some)).alias("gex_age_ms"),
             pl.lit(pl.Series(attached.preopen & known)).alias("is_preopen_snapshot"),
-            (pl.col("close") - pl.col("spot")).alias("basis"),
+            # A pre-open snapshot keeps its values in a gap, but its spot is of another hour than the price.
+            pl.when(~gap).then(pl.col("close") - pl.col("spot")).alias("basis"),
             *(pl.col(name).cast(pl.String).cast(pl.Categorical) for name in CATEGORICALS),
         )
         .select(ENRICHED_BARS.polars_schema.names())

@@ -9,7 +9,8 @@ are looked up.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,14 +22,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..bars.builder import TICKS
-from ..bars.ticks_reader import TickFile
 from ..errors import QualityError, command
 from ..files import replace_file
 from ..instruments import Instrument
 from ..lake.contracts import GEX_ALIGNMENT
 from ..lake.contracts import TICKS as TICKS_CONTRACT
-from ..lake.footer import damaged
-from ..lake.reader import contract_of
+from ..lake.reader import contract_of, row_groups
+from .asof import Bools, Rows
+from .attach import RunsOfRows
 from .day import open_ticks
 from .policy import no_enrichment
 from .upstream import FROM_PREVIOUS, SNAPSHOT_ROW, SNAPSHOTS, Stored, Underlying
@@ -101,19 +102,33 @@ def write_enriched_ticks(
 
     The file appears whole or not at all. Arguments and errors as ``enriched_ticks``, and OSError if the disk refuses.
     """
-    tables = iter_enriched_ticks(lake, instrument, underlying, trade_date, columns=columns, values=values)
+    return write_tables(
+        iter_enriched_ticks(lake, instrument, underlying, trade_date, columns=columns, values=values), path
+    )
+
+
+def write_tables(tables: Iterator[pa.Table], path: Path, about: Mapping[str, str] | None = None) -> int:
+    """Write tables of ticks as one Parquet file, one after the other, and return the number of rows.
+
+    Args:
+        tables: at least one, all of one schema.
+        path: appears whole or not at all.
+        about: for the schema metadata.
+
+    Raises:
+        OSError: the disk refuses; an older file is intact.
+    """
     rows = 0
 
     def write(file: Any) -> None:
         nonlocal rows
-        first = next(tables)
-        with pq.ParquetWriter(
-            file, first.schema, compression="zstd", compression_level=3, **_encodings(first)
-        ) as writer:
-            writer.write_table(first)
-            rows = first.num_rows
+        table = next(tables)
+        schema = table.schema.with_metadata(dict(about)) if about else table.schema
+        with pq.ParquetWriter(file, schema, compression="zstd", compression_level=3, **_encodings(table)) as writer:
+            writer.write_table(table.cast(schema))
+            rows = table.num_rows
             for table in tables:
-                writer.write_table(table)
+                writer.write_table(table.cast(schema))
                 rows += table.num_rows
 
     replace_file(path, write)
@@ -134,51 +149,86 @@ def iter_enriched_ticks(
     _refuse_unknown(values, SNAPSHOTS)
     _refuse_unknown(names, TICKS)
     symbol = instrument.symbol
-    with open_ticks(lake, symbol, trade_date) as ticks, _open_alignment(lake, symbol, trade_date) as alignment:
-        snapshots = _aligned_snapshots(lake, symbol, underlying, trade_date, values)
+    with open_ticks(lake, symbol, trade_date) as ticks:
+        aligned = _aligned_snapshots(lake, symbol, underlying, trade_date, values)
         schema = _schema(names, values)
         if ticks.rows == 0:
             yield schema.empty_table()
-        for table, attached in _pairs(ticks, alignment, names):
-            yield _enrich(table, attached, snapshots, schema)
+            return
+        columns = [SNAPSHOT_ROW, FROM_PREVIOUS, *_ATTACHED]
+        # Both files have row groups of one size.
+        alignment = row_groups(lake, GEX_ALIGNMENT.name, symbol, trade_date, columns)
+        for table, attached in zip(ticks.tables(names), alignment, strict=True):
+            yield _enrich(table, attached, aligned, schema)
 
 
-class _Snapshots:
-    """The rows of both partitions, one after the other, with a row of nulls at the end."""
+class SnapshotValues:
+    """The columns of the snapshots of a day, ready to be gathered for ticks, with a row of nulls at the end.
 
-    def __init__(self, previous: pl.DataFrame, today: pl.DataFrame) -> None:
-        self.today_from = previous.height
-        frame = pl.concat([previous, today])
-        self.nothing = frame.height
-        self.ts: npt.NDArray[np.int64] = np.append(frame["ts"].to_physical().to_numpy(), 0)
-        self.values = {
-            name: np.append(frame[name].cast(pl.Float64).to_numpy(), np.nan) for name in frame.columns if name != "ts"
-        }
+    Args:
+        snapshots: ``ts`` datetime[us, UTC] and columns of numbers.
+
+    Attributes:
+        nothing: position of the row of nulls.
+        ts: int64[n + 1], epoch microseconds UTC.
+    """
+
+    def __init__(self, snapshots: pl.DataFrame) -> None:
+        self.nothing = snapshots.height
+        self.ts: npt.NDArray[np.int64] = np.append(snapshots["ts"].to_physical().to_numpy(), 0)
+        names = [name for name in snapshots.columns if name != "ts"]
+        self._values = [np.append(snapshots[name].cast(pl.Float64).to_numpy(), np.nan) for name in names]
+
+    def gather(self, shown: Rows) -> list[pa.Array]:
+        """Return one column per value for ticks that show these snapshots, null where the snapshot has no value."""
+        runs = RunsOfRows.of(shown)
+        columns = []
+        for values in self._values:
+            missing = np.isnan(values)[runs.rows]
+            known = np.repeat(~missing, runs.lengths) if missing.any() else None
+            columns.append(_nullable(runs.values(values), known, pa.float64()))
+        return columns
 
 
-def _enrich(table: pa.Table, attached: pa.Table, snapshots: _Snapshots, schema: pa.Schema) -> pa.Table:
+@dataclass(frozen=True, slots=True)
+class _Aligned:
+    """The snapshots of both partitions that an alignment points into, the earlier one first."""
+
+    values: SnapshotValues
+    today_from: int
+
+
+def _enrich(table: pa.Table, attached: pa.Table, aligned: _Aligned, schema: pa.Schema) -> pa.Table:
     """Add the columns of the snapshots to one row group."""
     row = attached.column(SNAPSHOT_ROW).combine_chunks()
     none = np.asarray(row.is_null())
     previous = attached.column(FROM_PREVIOUS).to_numpy()
-    at = np.asarray(row.fill_null(0)) + np.where(previous, 0, snapshots.today_from)
+    snapshots = aligned.values
+    at = np.asarray(row.fill_null(0)) + np.where(previous, np.int32(0), np.int32(aligned.today_from))
     at[none] = snapshots.nothing
     gap, preopen = attached.column("gex_gap").to_numpy(), attached.column("is_preopen_snapshot").to_numpy()
-    shown = np.where(gap & ~preopen, snapshots.nothing, at)
-    columns = [*table.columns, pa.array(snapshots.ts[at], mask=none).view(schema.field(_SOURCE_TS).type)]
-    columns += [attached.column(name) for name in _ATTACHED]
-    for values in snapshots.values.values():
-        taken = np.take(values, shown)
-        missing = np.isnan(taken)
-        columns.append(pa.array(taken, mask=missing if missing.any() else None))
+    shown = np.where(gap & ~preopen, np.int32(snapshots.nothing), at)
+    source_ts = _nullable(RunsOfRows.of(at).values(snapshots.ts), ~none, schema.field(_SOURCE_TS).type)
+    attached_columns = [attached.column(name) for name in _ATTACHED]
+    columns = [*table.columns, source_ts, *attached_columns, *snapshots.gather(shown)]
     return pa.Table.from_arrays(columns, schema=schema)
 
 
+def _nullable(values: npt.NDArray[Any], known: Bools | None, kind: pa.DataType) -> pa.Array:
+    """Return a column over values of 8 bytes, null where they are not known; from buffers, because pyarrow would copy what it masks."""
+    bits = None if known is None else pa.py_buffer(np.packbits(known, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(values), [bits, pa.py_buffer(values)])
+
+
 def _encodings(table: pa.Table) -> dict[str, Any]:
-    """Return the encodings of the contracts for columns of the lake, and dictionaries for values, which repeat for hundreds of ticks."""
+    """Return the encodings of the contracts for columns of the lake, and dictionaries for words.
+
+    Values repeat for hundreds of ticks, which the compression sees as well: with dictionaries the file is as large and takes longer.
+    """
     known = {**TICKS_CONTRACT.encodings, **GEX_ALIGNMENT.encodings}
     encodings = {name: known[name] for name in table.column_names if name in known}
-    return {"column_encoding": encodings, "use_dictionary": [name for name in table.column_names if name not in known]}
+    words = [one.name for one in table.schema if one.name not in known and not pa.types.is_floating(one.type)]
+    return {"column_encoding": encodings, "use_dictionary": words}
 
 
 def _schema(names: Sequence[str], values: Sequence[str]) -> pa.Schema:
@@ -189,46 +239,31 @@ def _schema(names: Sequence[str], values: Sequence[str]) -> pa.Schema:
     return pa.schema([*fields, *(pa.field(name, pa.float64()) for name in values)])
 
 
-def _pairs(ticks: TickFile, alignment: pq.ParquetFile, names: list[str]) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """Yield the ticks of each row group with their alignment; both files have row groups of one size."""
-    columns = [SNAPSHOT_ROW, FROM_PREVIOUS, *_ATTACHED]
-    for group, table in enumerate(ticks.tables(names)):
-        yield table, alignment.read_row_group(group, columns=columns, use_threads=False)
-
-
-def _open_alignment(lake: Lake, symbol: str, trade_date: date) -> pq.ParquetFile:
-    path = lake.path(GEX_ALIGNMENT.name, symbol, trade_date)
-    try:
-        return pq.ParquetFile(path, page_checksum_verification=True)
-    except FileNotFoundError as error:
+def _aligned_snapshots(
+    lake: Lake, symbol: str, underlying: Underlying, trade_date: date, values: Sequence[str]
+) -> _Aligned:
+    """Read the snapshots that the alignment points into; other content would show the rows of other times."""
+    footer = lake.footer(GEX_ALIGNMENT.name, symbol, trade_date)
+    if footer is None:
         raise QualityError(
             "E490",
             f"upstream {symbol}/{GEX_ALIGNMENT.name} {trade_date} is not there",
             "it says which snapshot each tick knew; nothing was written",
             _again(symbol, trade_date),
-        ) from error
-    except (pa.ArrowException, OSError) as error:
-        raise damaged(path, str(error)) from error
-
-
-def _aligned_snapshots(
-    lake: Lake, symbol: str, underlying: Underlying, trade_date: date, values: Sequence[str]
-) -> _Snapshots:
-    """Read the snapshots that the alignment points into; other content would show the rows of other times."""
-    footer = lake.footer(GEX_ALIGNMENT.name, symbol, trade_date)
+        )
     stored = underlying.stored(lake, SNAPSHOTS, trade_date)
     frames = [_read(lake, one, values) for one in stored]
     now = (Stored.of(lake, TICKS, symbol, trade_date), *underlying.stored(lake, SNAPSHOTS, trade_date))
-    made_from = {} if footer is None else {source.name: source.sha256 for source in footer.sources}
+    made_from = {source.name: source.sha256 for source in footer.sources}
     changed = [source.name for one in now if made_from.get((source := one.source()).name) != source.sha256]
-    if changed and (footer is None or not footer.outcome.is_without_rows):
+    if changed and not footer.outcome.is_without_rows:
         raise QualityError(
             "E492",
             f"{symbol}/{GEX_ALIGNMENT.name} {trade_date} was made from other content of {', '.join(changed)}",
             "the numbers of its snapshots would point at other rows; nothing was written",
             _again(symbol, trade_date),
         )
-    return _Snapshots(*frames)
+    return _Aligned(SnapshotValues(pl.concat(frames)), frames[0].height)
 
 
 def _read(lake: Lake, stored: Stored, values: Sequence[str]) -> pl.DataFrame:
@@ -244,7 +279,11 @@ def _refuse_unknown(names: Sequence[str], dataset: str) -> None:
     if dataset == SNAPSHOTS:
         unknown += [name for name in names if name not in unknown and not _is_number(schema.field(name).type)]
     if unknown:
-        raise no_enrichment(f"{dataset} has no numbers named {', '.join(unknown)}", "the columns cannot be looked up")
+        raise no_enrichment(
+            f"{dataset} has no numbers named {', '.join(unknown)}",
+            "the columns cannot be looked up",
+            command("tp", "sql", f"describe {dataset}"),
+        )
 
 
 def _is_number(kind: pa.DataType) -> bool:

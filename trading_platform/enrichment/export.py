@@ -20,17 +20,19 @@ from typing import TYPE_CHECKING, Final
 
 from ..bars.export import FORMATS, ExportedDay, already_there, export_name, write_bars
 from ..bars.kernel import BAR_COLUMNS
+from ..gexfeed.categories import category_missing
+from ..settings import default_of
 from .bars_builder import BARS, gex_of_day, known_until_of
-from .day import EnrichedInstrument, rows_missing
+from .day import EnrichedInstrument, feed_categories, rows_missing
 from .enriched_bars import enrich_bars
 from .policy import AttachPolicy, no_enrichment
-from .upstream import LEVELS
+from .upstream import SNAPSHOTS
 
 if TYPE_CHECKING:
     from ..sessions import Session
 
 SESSIONS: Final = ("full", "rth")
-_DEFAULT_CATEGORY: Final = AttachPolicy.__dataclass_fields__["category"].default
+_DEFAULT_CATEGORY: Final = default_of("gex_category")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,9 @@ def enriched_kind(session: str, policy: AttachPolicy) -> EnrichedKind:
     """
     if session not in SESSIONS:
         raise no_enrichment(
-            f"the session is {session!r}, expected {', '.join(SESSIONS)}", "it decides which seconds are rows"
+            f"the session is {session!r}, expected {', '.join(SESSIONS)}",
+            "it decides which seconds are rows",
+            "tp export bars --help",
         )
     return EnrichedKind(session, policy.category, policy.gex_latency_ms)
 
@@ -103,12 +107,15 @@ def export_enriched_bars(
 
     Raises:
         QualityError: E427 if a file exists, E429 if the disk refuses, E490 if the bars of a day are not in the lake (both checked for all
-            days before the first is written), E491 for unusable snapshots, E493 for an unknown session or format.
+            days before the first is written), E491 for unusable snapshots, E493 for an unknown session or format, E499 if the feed has a
+            day, but not in the category (for all days before the first is written).
     """
     kind = enriched_kind(session, of.policy)
     if file_format not in FORMATS:
         raise no_enrichment(
-            f"the format is {file_format!r}, expected {', '.join(FORMATS)}", "nothing else can be read back"
+            f"the format is {file_format!r}, expected {', '.join(FORMATS)}",
+            "nothing else can be read back",
+            "tp export bars --help",
         )
     symbol = of.instrument.symbol
     wanted = (days,) if isinstance(days, date) else tuple(days)
@@ -118,6 +125,9 @@ def export_enriched_bars(
         chosen = (of.calendar if session == "full" else of.underlying.calendar).session(day)
         if footer is None and of.calendar.session(day).is_open:
             raise rows_missing(symbol, BARS, day)
+        there = feed_categories(of.inputs(BARS, day))
+        if there and of.policy.category not in there:
+            raise category_missing(of.underlying.symbol, day, of.policy.category, there, "enriched bars")
         synthetic = is_synthetic(of, day)
         path = out / export_name(symbol, kind, day, file_format, synthetic=synthetic)
         if path.exists() and not force and footer is not None and chosen.is_open:
@@ -129,14 +139,17 @@ def export_enriched_bars(
 def _export_day(of: EnrichedInstrument, day: date, session: Session, path: Path, synthetic: bool) -> ExportedDay:  # noqa: FBT001
     if not session.is_open or not of.lake.exists(BARS, of.instrument.symbol, day):
         return ExportedDay(day, None, 0, session.reason or "no session on this date", synthetic)
-    inputs = of.inputs(BARS, day, LEVELS)
+    inputs = of.inputs(BARS, day)
     bars = of.lake.read(BARS, of.instrument.symbol, day, columns=list(BAR_COLUMNS))
     frame = enrich_bars(bars, gex_of_day(of, inputs, day), session, of.policy, known_until=known_until_of(of, day))
     about = {"enrichment": json.dumps(of.policy.resolved(), sort_keys=True), "underlying": of.underlying.symbol}
     write_bars(frame, path, synthetic=synthetic, about=about)
-    return ExportedDay(day, path, frame.height, None, synthetic)
+    remark = None
+    if frame["spot"].null_count() == frame.height:
+        remark = f"no row has a snapshot of {of.policy.category}: {of.underlying.symbol}/{SNAPSHOTS} has none that this session may show"
+    return ExportedDay(day, path, frame.height, None, synthetic, remark)
 
 
 def is_synthetic(of: EnrichedInstrument, day: date) -> bool:
     """Tell whether any input of a trade date was generated."""
-    return any(one.synthetic for one in of.inputs(BARS, day, LEVELS).all())
+    return any(one.synthetic for one in of.inputs(BARS, day).all())

@@ -10,16 +10,17 @@ that is not there is part of the fingerprint as absent, so the day turns stale w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from ..errors import QualityError
+from ..errors import QualityError, command
 from ..instants import us_of
-from ..lake.building import SourceChangedError, SourceSlice
+from ..lake.building import Json, SourceChangedError, SourceSlice
+from ..lake.upstream import UpstreamDay
 from ..sessions import trading_spans
 from .asof import Ints, is_decreasing
 
@@ -43,24 +44,22 @@ class UpstreamReplacedError(SourceChangedError):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One partition as the plan saw it.
+    """One partition as the plan saw it: there or not, of the day that is made or of an earlier one.
 
     Attributes:
         dataset: name of the dataset.
         symbol: first part of the asset key.
         trade_date: the partition.
         is_previous: it is not of the trade date that is being made.
-        content_hash: of its rows, None if it is not stored.
-        rows: number of rows.
-        synthetic: True if they were generated.
+        seen: its content, None if it is not stored.
+        synthetic: True if its rows were generated.
     """
 
     dataset: str
     symbol: str
     trade_date: date
     is_previous: bool = False
-    content_hash: str | None = None
-    rows: int = 0
+    seen: UpstreamDay | None = None
     synthetic: bool = False
 
     @classmethod
@@ -69,20 +68,33 @@ class Stored:
         footer = lake.footer(dataset, symbol, trade_date)
         if footer is None:
             return cls(dataset, symbol, trade_date, is_previous)
-        return cls(
-            dataset, symbol, trade_date, is_previous, footer.content_hash, footer.rows, synthetic=footer.synthetic
-        )
+        seen = UpstreamDay(f"{symbol}/{dataset}", footer.content_hash, footer.rows, footer.facts)
+        return cls(dataset, symbol, trade_date, is_previous, seen, synthetic=footer.synthetic)
+
+    @property
+    def key(self) -> str:
+        """Return the asset key as people write it."""
+        return f"{self.symbol}/{self.dataset}"
 
     @property
     def is_there(self) -> bool:
         """Tell whether the partition is stored."""
-        return self.content_hash is not None
+        return self.seen is not None
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows, 0 if it is not stored."""
+        return 0 if self.seen is None else self.seen.rows
+
+    @property
+    def facts(self) -> Mapping[str, Json]:
+        """Return the facts of its footer, none if it is not stored."""
+        return {} if self.seen is None else self.seen.facts
 
     def source(self) -> SourceSlice:
         """Return what the fingerprint says of it; another day than the one being made is named with its date."""
-        key = f"{self.symbol}/{self.dataset}"
-        name = f"{key}/{self.trade_date.isoformat()}" if self.is_previous else key
-        return SourceSlice(name, ABSENT if self.content_hash is None else self.content_hash)
+        name = f"{self.key}/{self.trade_date.isoformat()}" if self.is_previous else self.key
+        return SourceSlice(name, ABSENT if self.seen is None else self.seen.content_hash)
 
     def refuse_if_replaced(self, lake: Lake, key: str, day: date) -> None:
         """Refuse rows other than the planned ones; call it after they were read.
@@ -96,10 +108,10 @@ class Stored:
             UpstreamReplacedError: E492 if the stored content is not the planned one.
         """
         footer = lake.footer(self.dataset, self.symbol, self.trade_date)
-        if (None if footer is None else footer.content_hash) != self.content_hash:
+        if footer is not None if self.seen is None else not self.seen.is_still(footer, self.seen.rows):
             raise UpstreamReplacedError(
                 "E492",
-                f"{self.symbol}/{self.dataset} {self.trade_date} was replaced while {key} {day} was being made from it",
+                f"{self.key} {self.trade_date} was replaced while {key} {day} was being made from it",
                 "another run rebuilt it; the rows on disk are the old ones",
                 f"tp backfill {key} --from {day} --to {day}",
             )
@@ -181,27 +193,38 @@ def read_snapshots(
             frame = lake.read(SNAPSHOTS, one.symbol, one.trade_date, columns=names)
             frames.append(frame.select(names).with_columns(_positions(previous=one.is_previous)))
     chosen = [frame.filter(pl.col("category").cast(pl.String) == category).drop("category") for frame in frames]
-    snapshots = ordered_snapshots(pl.concat(chosen))
+    snapshots = ordered_snapshots(pl.concat(chosen), repair(stored))
     return snapshots.filter(pl.col("ts").to_physical() >= from_us).select("ts", SNAPSHOT_ROW, FROM_PREVIOUS, *columns)
 
 
-def ordered_snapshots(snapshots: pl.DataFrame) -> pl.DataFrame:
+def repair(stored: Sequence[Stored]) -> str:
+    """Return the command that builds stored partitions of one dataset again; they are named from the first to the last."""
+    first, last = stored[0], stored[-1]
+    return command("tp", "backfill", last.key, "--from", first.trade_date, "--to", last.trade_date, "--force")
+
+
+def ordered_snapshots(snapshots: pl.DataFrame, remedy: str) -> pl.DataFrame:
     """Return snapshots by time, whatever their order was.
+
+    Args:
+        snapshots: any columns beside ``ts`` datetime[us, UTC].
+        remedy: command that makes them anew, as ``repair`` returned it.
 
     Raises:
         QualityError: E491 if the column ``ts`` is missing, of another type or null, or two snapshots have one time.
     """
     if snapshots.schema.get("ts") != pl.Datetime("us", "UTC"):
-        raise _unusable(f"the snapshots have a ts of the type {snapshots.schema.get('ts')}, expected datetime[us, UTC]")
+        kind = snapshots.schema.get("ts")
+        raise _unusable(f"the snapshots have a ts of the type {kind}, expected datetime[us, UTC]", remedy)
     if snapshots["ts"].null_count():
-        raise _unusable(f"{snapshots['ts'].null_count()} snapshots have no time")
+        raise _unusable(f"{snapshots['ts'].null_count()} snapshots have no time", remedy)
     if is_decreasing(times_us(snapshots)):
         snapshots = snapshots.sort("ts")
     times = times_us(snapshots)
     twice = times[1:] == times[:-1]
     if twice.any():
         first = snapshots["ts"][int(twice.argmax())]
-        raise _unusable(f"{int(twice.sum())} snapshots have the time of another one, first {first}")
+        raise _unusable(f"{int(twice.sum())} snapshots have the time of another one, first {first}", remedy)
     return snapshots
 
 
@@ -220,10 +243,10 @@ def _positions(*, previous: bool) -> tuple[pl.Expr, pl.Expr]:
     return pl.int_range(pl.len(), dtype=pl.Int32).alias(SNAPSHOT_ROW), pl.lit(previous).alias(FROM_PREVIOUS)
 
 
-def _unusable(what: str) -> QualityError:
+def _unusable(what: str, remedy: str) -> QualityError:
     return QualityError(
         "E491",
         what,
         "which snapshot a row shows would depend on the order of the file; nothing was written",
-        "tp backfill NQ_NDX/gex_snapshots --from D --to D --force",
+        remedy,
     )

@@ -6,8 +6,10 @@ Does not belong here: decoding of chains (``trading_platform.chains``), option f
 
 from __future__ import annotations
 
+from .derived import Derived, NearestWall, Ramp
 from .exposures import Sides, StrikeTable
-from .levels import Block, ChainLevels, Flip, compute_levels, input_hash
+from .flips import Flip
+from .levels import Block, ChainLevels, compute_levels, input_hash
 from .lines import ChainLines, Expiry, lines_of
 from .walls import Wall, Walls, max_pain, walls
 from .zero_gamma import GammaCurve, crossings, nearest
@@ -16,9 +18,12 @@ __all__ = [
     "Block",
     "ChainLevels",
     "ChainLines",
+    "Derived",
     "Expiry",
     "Flip",
     "GammaCurve",
+    "NearestWall",
+    "Ramp",
     "Sides",
     "StrikeTable",
     "Wall",

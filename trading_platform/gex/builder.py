@@ -3,39 +3,31 @@
 Belongs here: the ``DayBuilder`` of both datasets. Does not belong here: computing (``levels.py``), judgement (``checks.py``), commits
 (``trading_platform.lake``), Dagster.
 
-Both datasets come from the chain, so neither waits for the other; one pass computes both kinds of rows in a fraction of a second per
-snapshot. A snapshot without a spot or without live series has no levels: it is counted, and the others of the day go on.
+Both datasets come from the chain, so neither waits for the other; each computes a snapshot in a fraction of a second and keeps only its
+rows. A snapshot without a spot or without live series has no levels: it is counted, and the others of the day go on.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from ..chains.stored import stored_snapshots
 from ..errors import QualityError
-from ..lake.building import (
-    BuildReport,
-    CheckResult,
-    DayPlan,
-    Json,
-    Outcome,
-    SourceChangedError,
-    SourceSlice,
-)
+from ..lake.building import BuildReport, CheckResult, DayPlan, Json, SourceChangedError, SourceSlice
 from ..lake.contracts import CHAIN, GEX_LEVELS, GEX_PROFILE
-from ..lake.footer import damaged
 from ..lake.reader import no_such_days
-from .checks import LEVEL_CHECKS, PROFILE_CHECKS, check_levels, check_profile, level_facts, profile_facts, totals_error
+from ..lake.upstream import UpstreamDay, plan_from, plan_without, sources_of
+from .checks import LEVEL_CHECKS, PROFILE_CHECKS, ProfileFacts, check_levels, check_profile, level_facts, totals_error
 from .levels import compute_levels
+from .lines import NEEDED_COLUMNS
 from .pictures import level_lines, profile_points
-from .tables import Snapshot, levels_table, profile_table
+from .tables import Snapshot, levels_row, levels_table, profile_table
 from .walls import BAND_FRAC
 
 if TYPE_CHECKING:
@@ -49,14 +41,8 @@ if TYPE_CHECKING:
 CODE_VERSION: Final = "1"
 UNUSABLE: Final = ("E481", "E482")
 _SAME: Final = ["observed_at", "source"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Upstream:
-    """The chain partition as the plan saw it."""
-
-    content_hash: str
-    rows: int
+# A chain has columns that no level needs, and a day of it is large.
+_CHAIN_COLUMNS: Final = (*NEEDED_COLUMNS, "source", "market_date", "is_repeat")
 
 
 class ChainReplacedError(SourceChangedError):
@@ -111,25 +97,23 @@ class _ChainDayBuilder(ABC):
             undecided.
         """
         session = self._calendar.session(trade_date)
+        now = self._clock.now()
         footer = self._lake.footer(CHAIN.name, self.symbol, trade_date)
         common: dict[str, Any] = {
             "trade_date": trade_date,
             "session": session,
             "resolved": {"band_frac": self._band_frac},
-            "complete": session.is_final(self._clock.now()),
+            "complete": session.is_final(now),
         }
         if footer is None:
-            return self._plan_without_chain(common, session)
-        common["synthetic"] = footer.synthetic
-        if footer.outcome.is_without_rows:
-            return DayPlan(**common, decided=footer.outcome, reason=footer.reason)
-        return DayPlan(**common, detail=_Upstream(footer.content_hash, footer.rows))
+            missing = chain_missing(self.symbol, trade_date)
+            key = f"{self.symbol}/{self.contract.name}"
+            return plan_without(common, now, missing, pending="E484", key=key, made="gamma levels", source="a chain")
+        return plan_from(common, f"{self.symbol}/{CHAIN.name}", footer)
 
     def hash_sources(self, plan: DayPlan, *, verify: bool = False) -> tuple[SourceSlice, ...]:  # noqa: ARG002
         """Return the content hash of the chain; it lies in its footer, so ``verify`` has nothing to add."""
-        if not isinstance(plan.detail, _Upstream):
-            return ()
-        return (SourceSlice(f"{self.symbol}/{CHAIN.name}", plan.detail.content_hash),)
+        return sources_of(plan)
 
     @abstractmethod
     def build(self, plan: DayPlan, writer: PartitionWriter) -> BuildReport:
@@ -143,56 +127,22 @@ class _ChainDayBuilder(ABC):
     def measure(self, trade_date: date) -> Mapping[str, Json]:
         """Recompute the facts from the stored rows and the stored chain."""
 
-    def _plan_without_chain(self, common: dict[str, Any], session: Session) -> DayPlan:
-        """Decide a day whose chain is not in the lake."""
-        day = session.trade_date.isoformat()
-        if not session.is_open:
-            return DayPlan(**common, decided=Outcome.CLOSED, reason=session.reason or "no session on this date")
-        if session.opens_at is not None and self._clock.now() < session.opens_at:
-            reason = f"the session of {day} opens at {session.opens_at:%Y-%m-%d %H:%M} UTC"
-            error = QualityError(
-                "E484",
-                f"{self.symbol} {day} has no gamma levels yet: {reason}",
-                "a session without a chain that has not begun is asked again later; nothing was written",
-                self._again(day),
-            )
-            return DayPlan(**common, decided=Outcome.PENDING, reason=reason, error=error)
-        error = chain_missing(self.symbol, session.trade_date)
-        return DayPlan(**common, decided=Outcome.MISSING, reason=error.what, error=error)
-
-    def _chains(self, trade_date: date) -> Iterator[pl.DataFrame]:
-        """Yield the stored snapshots of a day, one chain of one source at a time, in the order of the partition."""
-        path = self._lake.path(CHAIN.name, self.symbol, trade_date)
-        rest: pl.DataFrame | None = None
-        try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                for group in range(file.num_row_groups):
-                    rows = pl.DataFrame(pl.from_arrow(file.read_row_group(group, use_threads=False)))
-                    # Every row group may have its own dictionaries; text is what they have in common.
-                    rows = rows.with_columns(pl.col(pl.Categorical).cast(pl.String))
-                    rows = rows if rest is None else pl.concat([rest, rows])
-                    *whole, rest = rows.partition_by(_SAME, maintain_order=True)
-                    yield from whole
-        except FileNotFoundError as error:
-            raise chain_missing(self.symbol, trade_date) from error
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(path, str(error)) from error
-        if rest is not None:
-            yield rest
-
     def _snapshots(self, trade_date: date, unusable: dict[str, int]) -> Iterator[tuple[Snapshot, pl.DataFrame]]:
         """Yield the levels and the chain of every snapshot; those without levels are counted by error code.
 
         Raises:
             QualityError: E481 or E482 if no snapshot of the day has levels, E485 or E486 for a chain that breaks its contract.
+            LakeError: E505 if the chain is damaged, E507 if it is gone.
         """
         first: QualityError | None = None
         usable = 0
-        for chain in self._chains(trade_date):
+        for chain in stored_snapshots(self._lake, CHAIN.name, self.symbol, trade_date, _CHAIN_COLUMNS, by=_SAME):
             observed_at, source = chain["observed_at"][0], chain["source"][0]
             name = f"{self.symbol}/{CHAIN.name} of {observed_at:%Y-%m-%d %H:%M:%S} UTC ({source})"
             try:
-                levels = compute_levels(chain, band_frac=self._band_frac, name=name)
+                levels = compute_levels(
+                    chain, band_frac=self._band_frac, name=name, next_command=self._look(trade_date)
+                )
             except QualityError as error:
                 if error.code not in UNUSABLE:
                     raise
@@ -202,15 +152,16 @@ class _ChainDayBuilder(ABC):
             usable += 1
             yield Snapshot(levels, source, chain["market_date"][0], bool(chain["is_repeat"][0])), chain
         if first is not None and usable == 0:
-            raise QualityError(first.code, first.what, first.why, self._repair(trade_date.isoformat()))
+            raise first
 
     def _unchanged(self, plan: DayPlan) -> None:
         """Refuse a chain other than the planned one: the fingerprint names the planned content.
 
         The footer is read after the rows, so a replacement at any moment since the plan is seen.
         """
+        upstream: UpstreamDay = plan.detail
         footer = self._lake.footer(CHAIN.name, self.symbol, plan.trade_date)
-        if footer is None or footer.content_hash != plan.detail.content_hash:
+        if not upstream.is_still(footer, upstream.rows):
             day = plan.trade_date.isoformat()
             raise ChainReplacedError(
                 "E483",
@@ -219,8 +170,8 @@ class _ChainDayBuilder(ABC):
                 self._again(day),
             )
 
-    def _stored(self, trade_date: date) -> tuple[pl.DataFrame, Footer]:
-        """Return the stored rows and the footer.
+    def _footer(self, trade_date: date) -> Footer:
+        """Return the footer of the stored rows.
 
         Raises:
             LakeError: E505 if the file is damaged, E507 if it is not there.
@@ -228,13 +179,16 @@ class _ChainDayBuilder(ABC):
         footer = self._lake.footer(self.contract.name, self.symbol, trade_date)
         if footer is None:
             raise no_such_days(self.contract.name, self.symbol, [trade_date])
-        return self._lake.read(self.contract.name, self.symbol, trade_date).drop("symbol", "trade_date"), footer
+        return footer
 
     def _again(self, day: str) -> str:
         return f"tp backfill {self.symbol}/{self.contract.name} --from {day} --to {day}"
 
-    def _repair(self, day: str) -> str:
-        return f"tp backfill {self.symbol}/{CHAIN.name} --from {day} --to {day} --force"
+    def _look(self, trade_date: date) -> str:
+        """Return the command that shows what the stored snapshots of a day have and lack."""
+        columns = "observed_at, source, spot, max(settlement_at) as last_settlement"
+        which = f"symbol = '{self.symbol}' and trade_date = '{trade_date}'"
+        return f'tp sql "select {columns} from chain where {which} group by all order by all"'  # noqa: S608 - a text for a person
 
 
 class GexLevelsBuilder(_ChainDayBuilder):
@@ -260,12 +214,13 @@ class GexLevelsBuilder(_ChainDayBuilder):
             LakeError: E505 if the chain is damaged.
         """
         unusable: dict[str, int] = {}
-        tables, largest_error = [], 0.0
+        found, largest_error = [], 0.0
         for snapshot, chain in self._snapshots(plan.trade_date, unusable):
-            tables.append(levels_table([snapshot]))
+            # A row, not a table of one row: that takes fifty times the memory.
+            found.append(levels_row(snapshot))
             largest_error = max(largest_error, totals_error(snapshot.levels, chain))
         self._unchanged(plan)
-        table = pa.concat_tables(tables).unify_dictionaries() if tables else GEX_LEVELS.empty().to_arrow()
+        table = levels_table(found)
         if table.num_rows:
             writer.append(table)
         rows = _frame(table)
@@ -281,12 +236,11 @@ class GexLevelsBuilder(_ChainDayBuilder):
         """Recompute the facts from the stored rows and the stored chain.
 
         Raises:
-            QualityError: E480 if the chain is gone.
-            LakeError: E505 if a file is damaged, E507 if the levels are not there.
+            LakeError: E505 if a file is damaged, E507 if levels or chain are not there.
         """
-        rows, footer = self._stored(trade_date)
-        if footer.outcome.is_without_rows:
+        if self._footer(trade_date).outcome.is_without_rows:
             return {}
+        rows = self._lake.read(self.contract.name, self.symbol, trade_date).drop("symbol", "trade_date")
         unusable: dict[str, int] = {}
         largest_error = 0.0
         for snapshot, chain in self._snapshots(trade_date, unusable):
@@ -317,15 +271,15 @@ class GexProfileBuilder(_ChainDayBuilder):
             LakeError: E505 if the chain is damaged.
         """
         unusable: dict[str, int] = {}
-        snapshots = [snapshot for snapshot, _ in self._snapshots(plan.trade_date, unusable)]
-        self._unchanged(plan)
-        table = profile_table(snapshots)
-        if table.num_rows:
+        counted = ProfileFacts()
+        picture: dict[str, Json] = {}
+        for snapshot, _ in self._snapshots(plan.trade_date, unusable):
+            table = profile_table(snapshot, counted.rows)
+            counted.add(_frame(table))
             writer.append(table)
-        facts = profile_facts(_frame(table), unusable)
-        if snapshots:
-            facts["picture"] = profile_points(snapshots[-1].levels)
-        return BuildReport(self.hash_sources(plan), facts)
+            picture = {"picture": profile_points(snapshot.levels)}
+        self._unchanged(plan)
+        return BuildReport(self.hash_sources(plan), {**counted.facts(unusable), **picture})
 
     def check(self, facts: Mapping[str, Json], session: Session) -> tuple[CheckResult, ...]:  # noqa: ARG002
         """Judge a day by its facts."""
@@ -337,12 +291,15 @@ class GexProfileBuilder(_ChainDayBuilder):
         Raises:
             LakeError: E505 if the file is damaged, E507 if it is not there.
         """
-        rows, footer = self._stored(trade_date)
+        footer = self._footer(trade_date)
         if footer.outcome.is_without_rows:
             return {}
         unusable: Any = footer.facts.get("unusable_snapshots", {})
         kept = {name: footer.facts[name] for name in ("picture",) if name in footer.facts}
-        return {**profile_facts(rows, unusable), **kept}
+        counted = ProfileFacts()
+        for rows in stored_snapshots(self._lake, self.contract.name, self.symbol, trade_date, by=_SAME):
+            counted.add(rows)
+        return {**counted.facts(unusable), **kept}
 
 
 def chain_missing(symbol: str, trade_date: date) -> QualityError:

@@ -1,6 +1,7 @@
 """Judgement of stored gamma levels and profiles.
 
-Belongs here: measurements of rows and the checks over them. Does not belong here: computing levels, reading files.
+Belongs here: measurements of rows and the checks over them. Does not belong here: computing levels, reading files, judging quotes (crossed
+ones are judged once, where chains are made).
 """
 
 from __future__ import annotations
@@ -14,12 +15,11 @@ import polars as pl
 from ..instants import us_of
 from ..lake.building import CheckResult, Json, Severity
 from ..options import bsm_gamma
+from .inputs import OI_DROPPED_LIMIT_PCT, OI_UNKNOWN_LIMIT_PCT
 from .levels import VENDOR_GAP_LIMIT_PCT, ChainLevels
 from .lines import lines_of
 
 TOTALS_TOLERANCE: Final = 1e-9
-OI_DROPPED_LIMIT_PCT: Final = 5.0
-CROSSED_LIMIT_FRAC: Final = 0.01
 GAMMA_ZERO_LIMIT_FRAC: Final = 0.5
 
 LEVEL_CHECKS: Final[Mapping[str, str]] = {
@@ -28,9 +28,9 @@ LEVEL_CHECKS: Final[Mapping[str, str]] = {
     "sides_have_their_sign": "Call sides are at least 0 and put sides at most 0.",
     "snapshots_usable": "Every snapshot has a spot and live series (warning).",
     "vendor_gap_small": f"Own call and put sides lie within {VENDOR_GAP_LIMIT_PCT:g} % of those of the source (warning).",
-    "volatility_known": f"At most {OI_DROPPED_LIMIT_PCT:g} % of open interest has no volatility (warning).",
+    "open_interest_known": f"At most {OI_UNKNOWN_LIMIT_PCT:g} % of the live lines of a side have no number for open interest (warning).",
+    "volatility_known": f"At most {OI_DROPPED_LIMIT_PCT:g} % of the open interest of a side has no volatility (warning).",
     "contracts_once": "No contract is listed twice in a snapshot (warning).",
-    "quotes_not_crossed": f"At most {CROSSED_LIMIT_FRAC:.0%} of live lines have a bid above the ask (warning).",
     "vendor_gamma_known": f"At most {GAMMA_ZERO_LIMIT_FRAC:.0%} of live lines have open interest and vendor gamma 0 (warning).",
 }
 PROFILE_CHECKS: Final[Mapping[str, str]] = {
@@ -53,16 +53,18 @@ def totals_error(levels: ChainLevels, chain: pl.DataFrame) -> float:
     interest = np.nan_to_num(lines.open_interest)
     dollars = interest * lines.multiplier * lines.spot**2 * 0.01
     own = np.nan_to_num(bsm_gamma(lines.spot, lines.strike, lines.tau, sigma)) * dollars
-    pairs = [(levels.own.total.call, own[lines.is_call].sum()), (-levels.own.total.put, own[~lines.is_call].sum())]
-    pairs += [
-        (levels.open_interest.call, interest[lines.is_call].sum()),
-        (levels.open_interest.put, interest[~lines.is_call].sum()),
-    ]
+    compared = [(levels.own.total, own, -1), (levels.open_interest, interest, 1)]
     if levels.vendor is not None:
-        vendor = np.nan_to_num(lines.vendor_gamma) * dollars
-        pairs.append((levels.vendor.total.call, vendor[lines.is_call].sum()))
-        pairs.append((-levels.vendor.total.put, vendor[~lines.is_call].sum()))
-    return max(float(abs(stored - again) / max(abs(stored), 1.0)) for stored, again in pairs)
+        compared.append((levels.vendor.total, np.nan_to_num(lines.vendor_gamma) * dollars, -1))
+    errors = []
+    for stored, again, put_sign in compared:
+        for side, size in (
+            (stored.call, again[lines.is_call].sum()),
+            (stored.put, put_sign * again[~lines.is_call].sum()),
+        ):
+            # An unknown side has no known line, so nothing may be found in it.
+            errors.append(abs((side or 0.0) - size) / max(abs(side or 0.0), 1.0))
+    return float(max(errors))
 
 
 def level_facts(rows: pl.DataFrame, largest_error: float, unusable: Mapping[str, int]) -> dict[str, Json]:
@@ -90,7 +92,8 @@ def level_facts(rows: pl.DataFrame, largest_error: float, unusable: Mapping[str,
         "without_crossing": int(rows["naive_zero_gamma"].null_count()),
         "first_observed_us": us_of(rows["observed_at"][0]),
         "last_observed_us": us_of(rows["observed_at"][-1]),
-        "oi_dropped_pct_max": rows["oi_dropped_pct"].max(),  # type: ignore[dict-item]  # a float column
+        "oi_unknown_pct_max": _largest(rows, ("oi_unknown_call_pct", "oi_unknown_put_pct")),
+        "oi_dropped_pct_max": _largest(rows, ("oi_dropped_call_pct", "oi_dropped_put_pct")),
         "vendor_gap_pct_max": _largest(rows, ("vendor_gap_call_pct", "vendor_gap_put_pct")),
         "last": {name: last[name] for name in _HEADLINES},
     }
@@ -108,6 +111,7 @@ _SUMS: Final = (
     "bid_zero_n",
     "duplicated_n",
     "open_interest_unknown_n",
+    "volume_unknown_n",
 )
 _HEADLINES: Final = (
     "spot",
@@ -125,36 +129,12 @@ def check_levels(facts: Mapping[str, Any]) -> tuple[CheckResult, ...]:
     """Judge a day of ``gex_levels`` by its facts; pure. Nothing to judge without snapshots."""
     if not facts.get("snapshots"):
         return ()
-    gap = facts["vendor_gap_pct_max"]
-    dropped, lines = facts["oi_dropped_pct_max"], facts["lines_live"]
     return (
-        _result(
-            "totals_equal_live_rows",
-            facts["totals_error"] <= TOTALS_TOLERANCE,
-            f"totals differ by {facts['totals_error']:.1e} from those without the {facts['rows_settled']} settled rows, "
-            f"limit {TOTALS_TOLERANCE:.0e}",
-            {"totals_error": facts["totals_error"], "rows_settled": facts["rows_settled"]},
-        ),
+        _totals(facts),
         *_common(facts),
-        _result(
-            "vendor_gap_small",
-            gap is None or gap <= VENDOR_GAP_LIMIT_PCT,
-            "the source has no gamma to compare with"
-            if gap is None
-            else f"own and vendor sides differ by {gap:.1f} %, limit {VENDOR_GAP_LIMIT_PCT:g} %",
-            {"vendor_gap_pct_max": gap},
-            warns=True,
-        ),
-        _result(
-            "volatility_known",
-            dropped is None or dropped <= OI_DROPPED_LIMIT_PCT,
-            "no open interest"
-            if dropped is None
-            else f"{facts['iv_zero_n']} lines with {dropped:.2f} % of open interest have no volatility, "
-            f"{facts['iv_reimplied_n']} of them have one by their quotes; limit {OI_DROPPED_LIMIT_PCT:g} %",
-            {"iv_zero_n": facts["iv_zero_n"], "iv_reimplied_n": facts["iv_reimplied_n"], "oi_dropped_pct": dropped},
-            warns=True,
-        ),
+        _vendor_gap(facts),
+        _interest(facts),
+        _volatility(facts),
         _result(
             "contracts_once",
             facts["duplicated_n"] == 0,
@@ -163,45 +143,105 @@ def check_levels(facts: Mapping[str, Any]) -> tuple[CheckResult, ...]:
             warns=True,
         ),
         _result(
-            "quotes_not_crossed",
-            facts["crossed_n"] <= CROSSED_LIMIT_FRAC * lines,
-            f"{facts['crossed_n']} of {lines} live lines have a bid above the ask",
-            {"crossed_n": facts["crossed_n"], "lines_live": lines},
-            warns=True,
-        ),
-        _result(
             "vendor_gamma_known",
-            facts["gamma_zero_n"] <= GAMMA_ZERO_LIMIT_FRAC * lines,
-            f"{facts['gamma_zero_n']} of {lines} live lines have open interest and vendor gamma 0",
-            {"gamma_zero_n": facts["gamma_zero_n"], "lines_live": lines},
+            facts["gamma_zero_n"] <= GAMMA_ZERO_LIMIT_FRAC * facts["lines_live"],
+            f"{facts['gamma_zero_n']} of {facts['lines_live']} live lines have open interest and vendor gamma 0",
+            {"gamma_zero_n": facts["gamma_zero_n"], "lines_live": facts["lines_live"]},
             warns=True,
         ),
     )
 
 
-def profile_facts(rows: pl.DataFrame, unusable: Mapping[str, int]) -> dict[str, Json]:
-    """Measure rows of ``gex_profile``; ``picture`` holds the points of the last snapshot, see ``pictures.py``."""
-    facts: dict[str, Json] = {
-        "rows": rows.height,
-        "snapshots": rows.select("observed_at", "source").n_unique() if rows.height else 0,
-        "unusable_snapshots": dict(sorted(unusable.items())),
-        "nonfinite_n": _nonfinite(rows),
-        "wrong_sign_n": _wrong_sign(rows),
-    }
-    if rows.height == 0:
-        return facts
-    sides = [name for name in rows.columns if name.endswith(("_call_usd_per_1pct", "_put_usd_per_1pct"))]
-    sums = rows.group_by("observed_at", "source", "kind").agg(pl.col(sides).sum())
-    strikes, expiries = (
-        sums.filter(pl.col("kind").cast(pl.String) == kind).sort("observed_at", "source").select(sides).to_numpy()
-        for kind in ("strike", "expiry")
+def _totals(facts: Mapping[str, Any]) -> CheckResult:
+    return _result(
+        "totals_equal_live_rows",
+        facts["totals_error"] <= TOTALS_TOLERANCE,
+        f"totals differ by {facts['totals_error']:.1e} from those without the {facts['rows_settled']} settled rows, "
+        f"limit {TOTALS_TOLERANCE:.0e}",
+        {"totals_error": facts["totals_error"], "rows_settled": facts["rows_settled"]},
     )
-    scale = np.maximum(np.abs(strikes), 1.0)
-    return {
-        **facts,
-        "strikes_error": float((np.abs(strikes - expiries) / scale).max()),
-        "last_observed_us": us_of(rows["observed_at"][-1]),
-    }
+
+
+def _vendor_gap(facts: Mapping[str, Any]) -> CheckResult:
+    gap = facts["vendor_gap_pct_max"]
+    return _result(
+        "vendor_gap_small",
+        gap is None or gap <= VENDOR_GAP_LIMIT_PCT,
+        "there is no gamma of the source and an own one to compare"
+        if gap is None
+        else f"own and vendor sides differ by {gap:.1f} %, limit {VENDOR_GAP_LIMIT_PCT:g} %",
+        {"vendor_gap_pct_max": gap},
+        warns=True,
+    )
+
+
+def _interest(facts: Mapping[str, Any]) -> CheckResult:
+    unknown = facts["oi_unknown_pct_max"]
+    return _result(
+        "open_interest_known",
+        unknown is None or unknown <= OI_UNKNOWN_LIMIT_PCT,
+        f"{facts['open_interest_unknown_n']} of {facts['lines_live']} live lines have no number for open interest, up to "
+        f"{unknown or 0.0:.2f} % of a side, limit {OI_UNKNOWN_LIMIT_PCT:g} %; sums of that side are too small",
+        {"open_interest_unknown_n": facts["open_interest_unknown_n"], "oi_unknown_pct": unknown},
+        warns=True,
+    )
+
+
+def _volatility(facts: Mapping[str, Any]) -> CheckResult:
+    dropped = facts["oi_dropped_pct_max"]
+    return _result(
+        "volatility_known",
+        dropped is None or dropped <= OI_DROPPED_LIMIT_PCT,
+        "no open interest"
+        if dropped is None
+        else f"{facts['iv_zero_n']} lines with up to {dropped:.2f} % of the open interest of a side have no volatility, "
+        f"{facts['iv_reimplied_n']} of them have one by their quotes; limit {OI_DROPPED_LIMIT_PCT:g} %",
+        {"iv_zero_n": facts["iv_zero_n"], "iv_reimplied_n": facts["iv_reimplied_n"], "oi_dropped_pct": dropped},
+        warns=True,
+    )
+
+
+class ProfileFacts:
+    """Measures rows of ``gex_profile``, snapshot by snapshot."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._snapshots = 0
+        self._wrong = {"nonfinite_n": 0, "wrong_sign_n": 0}
+        self._strikes_error = 0.0
+        self._last_us: int | None = None
+
+    def add(self, snapshot: pl.DataFrame) -> None:
+        """Measure the rows of one snapshot."""
+        self.rows += snapshot.height
+        self._snapshots += 1
+        self._wrong["nonfinite_n"] += _nonfinite(snapshot)
+        self._wrong["wrong_sign_n"] += _wrong_sign(snapshot)
+        self._last_us = us_of(snapshot["observed_at"][-1])
+        sides = [name for name in snapshot.columns if name.endswith(("_call_usd_per_1pct", "_put_usd_per_1pct"))]
+        # Unknown sums hold no known line, so they add nothing to either.
+        strikes, expiries = (
+            snapshot.filter(pl.col("kind").cast(pl.String) == kind).select(pl.col(sides).sum()).to_numpy()
+            for kind in ("strike", "expiry")
+        )
+        error = np.abs(strikes - expiries) / np.maximum(np.abs(strikes), 1.0)
+        self._strikes_error = max(self._strikes_error, float(error.max()))
+
+    def facts(self, unusable: Mapping[str, int]) -> dict[str, Json]:
+        """Return the measurements.
+
+        Args:
+            unusable: snapshots that have no levels, by error code.
+        """
+        facts: dict[str, Json] = {
+            "rows": self.rows,
+            "snapshots": self._snapshots,
+            "unusable_snapshots": dict(sorted(unusable.items())),
+            **self._wrong,
+        }
+        if self._last_us is not None:
+            facts |= {"strikes_error": self._strikes_error, "last_observed_us": self._last_us}
+        return facts
 
 
 def check_profile(facts: Mapping[str, Any]) -> tuple[CheckResult, ...]:

@@ -10,7 +10,7 @@ approximate, which the flag ``american_exercise`` says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class ForwardPricing:
     """What quotes say.
 
     Attributes:
-        fit: forward and discount per expiry.
+        fit: forward and discount per expiry; NaN, and its source ``NONE``, where there is no usable one.
         sigma: f64 per line, NaN unknown.
         from_quotes: bool per line, True where ``sigma`` follows from quotes; elsewhere it is that of the source or unknown.
         gamma: f64 per line, per USD of spot; NaN unknown.
@@ -52,7 +52,9 @@ def price_on_forward(lines: ChainLines, exposure_per_gamma: Floats) -> ForwardPr
         exposure_per_gamma: f64 per line, ``sign * OI * M``, for the curve.
     """
     tau = np.array([expiry.tau_years for expiry in lines.expiries], np.float64)
-    fit = parity_forward(lines.group, lines.strike, lines.is_call, lines.bid, lines.ask, spot=lines.spot, tau=tau)
+    fit = _usable(
+        parity_forward(lines.group, lines.strike, lines.is_call, lines.bid, lines.ask, spot=lines.spot, tau=tau)
+    )
     forward, discount, years = fit.forward[lines.group], fit.discount[lines.group], tau[lines.group]
     quoted = _from_quotes(lines, forward, discount, years)
     from_quotes = ~np.isnan(quoted)
@@ -71,6 +73,17 @@ def price_on_forward(lines: ChainLines, exposure_per_gamma: Floats) -> ForwardPr
     excluded = np.bincount(lines.group, weights=lines.has_interest & ~from_quotes, minlength=len(tau))
     return ForwardPricing(
         fit, sigma, from_quotes, gamma, curve, _at_the_forward(lines, quoted, fit.forward), excluded.astype(np.int64)
+    )
+
+
+def _usable(fit: ParityFit) -> ParityFit:
+    """Take away forwards that are no price: the rate of a neighbour that settles in minutes can lie anywhere."""
+    good = (fit.forward > 0) & (fit.forward < np.inf) & (fit.discount > 0) & (fit.discount < np.inf)
+    return replace(
+        fit,
+        forward=np.where(good, fit.forward, np.nan),
+        discount=np.where(good, fit.discount, np.nan),
+        source=np.where(good, fit.source, ParitySource.NONE).astype(np.uint8),
     )
 
 

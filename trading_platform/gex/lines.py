@@ -1,8 +1,8 @@
 """The contract lines of one chain snapshot as arrays, without those that have settled.
 
 Belongs here: which lines of a chain frame count, their canonical order, the clock, counters of what was left out. Does not belong here:
-decoding of files (``trading_platform.chains``), prices and sums. The order of lines is canonical, so the order of rows in the source
-changes no digit of any sum.
+decoding of files and what is odd in a line (``trading_platform.chains``), prices and sums. The order of lines is canonical, so the order
+of rows in the source changes no digit of any sum.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ..errors import QualityError
+from ..chains.counts import count_odd
+from ..errors import QualityError, command
 from ..instants import us_of
 from ..options import years_act365
 
@@ -38,7 +39,33 @@ _NUMBERS: Final = (
     "vendor_gamma",
     "multiplier",
 )
-_NEEDED: Final = (*_NUMBERS, "observed_at", "root", "option_symbol", "expiry", "settlement_at", "settle_style", "right")
+NEEDED_COLUMNS: Final = (
+    *_NUMBERS,
+    "observed_at",
+    "root",
+    "option_symbol",
+    "expiry",
+    "settlement_at",
+    "settle_style",
+    "right",
+    "open_interest_date",
+    "spot",
+)
+"""Columns of a chain that its levels are made from."""
+# Name in the datasets -> name of the common rule in ``chains.counts``.
+_ODD: Final[Mapping[str, str]] = {
+    "iv_zero_n": "iv_zero_with_oi",
+    "gamma_zero_n": "gamma_zero_with_oi",
+    "crossed_n": "crossed",
+    "bid_zero_n": "bid_zero",
+    "open_interest_unknown_n": "open_interest_unknown",
+    "volume_unknown_n": "volume_unknown",
+}
+_COLUMNS: Final = 'tp sql "describe chain"'
+# Moments, spots and last settlements of the stored snapshots.
+_SNAPSHOTS: Final = (
+    'tp sql "select symbol, observed_at, source, spot, max(settlement_at) from chain group by all order by all"'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +112,9 @@ class ChainLines:
         lines_in: contract lines in the frame.
         lines_settled: lines whose series had settled.
         lines_duplicated: repeated lines of a contract; the first one counts.
+        odd: live lines with something odd, by name: iv_zero_n, gamma_zero_n, crossed_n, bid_zero_n, open_interest_unknown_n and
+            volume_unknown_n as ``chains.counts`` defines them, duplicated_n.
+        open_interest_date: the session after which open interest was counted; None if the lines do not say or do not agree.
         roots: roots of the live lines, sorted, e.g. ``("SPX", "SPXW")``.
     """
 
@@ -108,6 +138,8 @@ class ChainLines:
     lines_in: int
     lines_settled: int
     lines_duplicated: int
+    odd: Mapping[str, int]
+    open_interest_date: date | None
     roots: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -130,15 +162,18 @@ class ChainLines:
         return self.open_interest > 0
 
 
-def lines_of(chain: pl.DataFrame, *, asof: datetime | None = None, name: str = "chain") -> ChainLines:
+def lines_of(
+    chain: pl.DataFrame, *, asof: datetime | None = None, name: str = "chain", next_command: str | None = None
+) -> ChainLines:
     """Return the live lines of one snapshot.
 
     Args:
         chain: one row per contract line of one snapshot, columns of the dataset ``chain``: observed_at [UTC], root, option_symbol str,
             expiry date, settlement_at [UTC], settle_style "AM"/"PM", right "C"/"P", strike, bid, ask, iv, volume, open_interest,
-            vendor_delta, vendor_gamma, spot, multiplier. Null is unknown.
+            open_interest_date date, vendor_delta, vendor_gamma, spot, multiplier. Null is unknown.
         asof: price the chain for this moment (with zone) instead of ``observed_at``.
         name: what the chain is, for messages.
+        next_command: what helps with a chain that cannot be used, for whoever knows where it comes from.
 
     Returns:
         Lines with settlement after ``asof``. Time to settlement is calendar time on the Eastern clock: a day on which clocks change
@@ -146,36 +181,24 @@ def lines_of(chain: pl.DataFrame, *, asof: datetime | None = None, name: str = "
 
     Raises:
         QualityError: E486 if columns are missing, E485 if there are several snapshots, E481 without one spot above zero, E482 if no line is
-            alive.
+            alive, E489 if ``asof`` lies outside the calendar.
     """
-    missing = [column for column in (*_NEEDED, "spot") if column not in chain.columns]
-    if missing:
-        raise _refusal("E486", f"{name} has no column {', '.join(missing)}", "levels need every column of a chain")
-    if chain.height == 0:
-        raise _refusal("E482", f"{name} has no contract lines", "there is nothing to compute")
-    moments, spots = chain["observed_at"].unique(), chain["spot"].unique()
-    if len(moments) != 1 or moments[0] is None:
-        raise _refusal(
-            "E485", f"{name} holds {len(moments)} moments of observation, expected one", "levels describe one snapshot"
-        )
-    if len(spots) != 1 or spots[0] is None or not 0 < spots[0] < np.inf:
-        shown = ", ".join(map(str, spots.head(3)))
-        raise _refusal("E481", f"{name} has no single spot above zero ({shown})", "every exposure is a multiple of it")
-    observed_at: datetime = moments[0]
-    asof = observed_at if asof is None else asof.astimezone(UTC)
+    observed_at, spot = _moment_and_spot(chain, name, next_command)
+    asof = observed_at if asof is None else _in_calendar(asof, name, next_command)
     table = chain.with_row_index("_row").sort(
         "settlement_at", "settle_style", "strike", "right", "option_symbol", "_row"
     )
     live = table.filter(pl.col("settlement_at") > asof)
     kept = live.filter(_first_of_contract(live))
     if kept.height == 0:
-        raise _refusal("E482", f"{name} has no series that settles after {asof:%Y-%m-%d %H:%M} UTC", "all have settled")
+        what = f"{name} has no series that settles after {asof:%Y-%m-%d %H:%M} UTC"
+        raise _refusal("E482", what, "all have settled", next_command or _SNAPSHOTS)
     group, expiries = _expiries(kept, asof)
     numbers = {column: _floats(kept[column]) for column in _NUMBERS}
     return ChainLines(
         observed_at=observed_at,
         asof=asof,
-        spot=float(spots[0]),
+        spot=spot,
         expiries=expiries,
         group=group,
         is_call=(kept["right"] == "C").to_numpy(),
@@ -184,9 +207,43 @@ def lines_of(chain: pl.DataFrame, *, asof: datetime | None = None, name: str = "
         lines_in=chain.height,
         lines_settled=chain.height - live.height,
         lines_duplicated=live.height - kept.height,
+        odd=_odd(kept, live.height - kept.height),
+        open_interest_date=_one_date(kept["open_interest_date"]),
         roots=tuple(sorted(map(str, kept["root"].unique()))),
         **numbers,
     )
+
+
+def _moment_and_spot(chain: pl.DataFrame, name: str, next_command: str | None) -> tuple[datetime, float]:
+    """Return time and price of the underlying of a snapshot; refuse a frame that is not one usable snapshot."""
+    missing = [column for column in NEEDED_COLUMNS if column not in chain.columns]
+    if missing:
+        what = f"{name} has no column {', '.join(missing)}"
+        raise _refusal("E486", what, "levels need every column of a chain", _COLUMNS)
+    if chain.height == 0:
+        raise _refusal(
+            "E482", f"{name} has no contract lines", "there is nothing to compute", next_command or _SNAPSHOTS
+        )
+    moments, spots = chain["observed_at"].unique(), chain["spot"].unique()
+    if len(moments) != 1 or moments[0] is None:
+        what = f"{name} holds {len(moments)} moments of observation, expected one"
+        raise _refusal("E485", what, "levels describe one snapshot", next_command or _SNAPSHOTS)
+    if len(spots) != 1 or spots[0] is None or not 0 < spots[0] < np.inf:
+        shown = ", ".join(map(str, spots.head(3)))
+        what = f"{name} has no single spot above zero ({shown})"
+        raise _refusal("E481", what, "every exposure is a multiple of it", next_command or _SNAPSHOTS)
+    return moments[0], float(spots[0])
+
+
+def _in_calendar(asof: datetime, name: str, next_command: str | None) -> datetime:
+    """Return the moment in UTC; refuse one that has no date in UTC or in New York: years go from 1 to 9999."""
+    try:
+        asof.astimezone(EASTERN)
+        return asof.astimezone(UTC)
+    except OverflowError as error:
+        what = f"{name} cannot be priced for {asof.isoformat()}"
+        why = "in New York or in UTC that moment lies outside the years 1 to 9999"
+        raise _refusal("E489", what, why, next_command or command("tp", "gex", "chain", "--help")) from error
 
 
 def _first_of_contract(live: pl.DataFrame) -> pl.Series:
@@ -226,23 +283,16 @@ def _floats(values: pl.Series) -> Floats:
     return values.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _refusal(code: str, what: str, why: str) -> QualityError:
-    return QualityError(code, what, f"{why}; nothing was written", "tp gex chain --help")
+def _odd(kept: pl.DataFrame, duplicated: int) -> dict[str, int]:
+    counted = count_odd(kept)
+    return {**{name: counted[rule] for name, rule in _ODD.items()}, "duplicated_n": duplicated}
 
 
-def counters(lines: ChainLines) -> Mapping[str, int]:
-    """Count what is odd in the live lines; each has a check of its own.
+def _one_date(dates: pl.Series) -> date | None:
+    """Return the date that all values which are known agree on."""
+    known = dates.drop_nulls().unique()
+    return known[0] if len(known) == 1 else None
 
-    Returns:
-        iv_zero_n (no volatility in the source though there is open interest), gamma_zero_n (vendor gamma 0 though there is open
-        interest), crossed_n (bid above ask), bid_zero_n (bid 0 or unknown), duplicated_n, open_interest_unknown_n.
-    """
-    interest = lines.has_interest
-    return {
-        "iv_zero_n": int(np.count_nonzero(~(lines.iv > 0) & interest)),
-        "gamma_zero_n": int(np.count_nonzero((lines.vendor_gamma == 0) & interest)),
-        "crossed_n": int(np.count_nonzero(lines.bid > lines.ask)),
-        "bid_zero_n": int(np.count_nonzero(~(lines.bid > 0))),
-        "duplicated_n": lines.lines_duplicated,
-        "open_interest_unknown_n": int(np.count_nonzero(np.isnan(lines.open_interest))),
-    }
+
+def _refusal(code: str, what: str, why: str, next_command: str) -> QualityError:
+    return QualityError(code, what, f"{why}; nothing was written", next_command)

@@ -3,44 +3,43 @@
 Belongs here: the points that a footer keeps, and the SVG of the profile. Does not belong here: where a picture is shown (``assets``), large
 charts (``plot.py``), the SVG of lines over price, which is that of enriched bars.
 
-The web UI hides Markdown of 1,000 characters and more behind a link, so the picture has few bars, whole relative coordinates, and
-percent-encoding by hand.
+The web UI shows short Markdown only (``trading_platform.pictures.svg``), so the picture has few bars.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 import numpy as np
 import polars as pl
 
 from ..instants import MICROSECONDS, us_of
 from ..lake.building import Json, Preview
+from ..pictures.colours import LEVEL_COLOURS
+from ..pictures.svg import embedded, first_short_enough
 from .levels import ChainLevels
 from .lines import Floats, Ints
 
 if TYPE_CHECKING:
     from ..sessions import Session
 
-MARKDOWN_LIMIT: Final = 1_000
 BAND_FRAC: Final = 0.05
 BARS: Final = 36
-PREVIEW_BUCKETS: Final = 120
 LINES: Final[Mapping[str, str]] = {
     "zero gamma": "naive_zero_gamma",
     "call wall": "naive_call_wall",
     "put wall": "naive_put_wall",
 }
-"""Name of a line -> column of ``gex_levels``."""
+"""Name of a line, which decides its colour, -> column of ``gex_levels``."""
 
 _STEP: Final = 13
 _WIDTH, _HEIGHT, _TOP, _BASE = BARS * _STEP, 160, 30, 95
 _TALLEST: Final = 60
-_SAFE: Final = "/:=',.-"
 _PARTS: Final = 1_000
-_MARKS: Final = {"spot": "black", "zero_gamma": "orange", "call_wall": "green", "put_wall": "red"}
+# Strikes merged into one bar, the finest picture first.
+_MERGED: Final = (1, 2, 3, 4)
 
 
 def profile_points(levels: ChainLevels) -> dict[str, Json]:
@@ -55,7 +54,11 @@ def profile_points(levels: ChainLevels) -> dict[str, Json]:
     low, step = spot * (1 - BAND_FRAC), 2 * BAND_FRAC * spot / BARS
     bar = np.floor((table.strike - low) / step).astype(np.int64)
     inside = (bar >= 0) & (bar < BARS)
-    call, put = (np.bincount(bar[inside], weights=side[inside], minlength=BARS) for side in (table.call, table.put))
+    # A side that is unknown has nothing to draw.
+    call, put = (
+        np.bincount(bar[inside], weights=np.nan_to_num(side)[inside], minlength=BARS)
+        for side in (table.call, table.put)
+    )
     unit = max(float(call.max()), float(-put.min())) / _PARTS
     per_unit = 1.0 / unit if unit > 0 else 0.0
     return {
@@ -82,11 +85,7 @@ def profile_picture(points: Mapping[str, Any], *, alt: str, synthetic: bool) -> 
     Returns:
         A Markdown image, shorter than ``MARKDOWN_LIMIT``. A level beyond the edges is not drawn.
     """
-    for merged in (1, 2, 3, 4):
-        text = _profile(points, merged, alt=alt, synthetic=synthetic)
-        if len(text) < MARKDOWN_LIMIT:
-            break
-    return text
+    return first_short_enough(lambda merged: _profile(points, merged, alt=alt, synthetic=synthetic), _MERGED)
 
 
 def _profile(points: Mapping[str, Any], merged: int, *, alt: str, synthetic: bool) -> str:
@@ -98,8 +97,8 @@ def _profile(points: Mapping[str, Any], merged: int, *, alt: str, synthetic: boo
         heights = [round(value / largest * _TALLEST) for value in sides[side].tolist()]
         if any(heights):
             parts.append(f"<path d='M0,{_BASE}{_bars(heights, merged * _STEP)}z' fill='{colour}'/>")
-    for name, colour in _MARKS.items():
-        at = _across(points[name], points)
+    for name, colour in LEVEL_COLOURS.items():
+        at = _across(points[name.replace(" ", "_")], points)
         if at is not None:
             parts.append(f"<path d='M{at},{_TOP}V{_HEIGHT}' stroke='{colour}'/>")
     first, last = points["low"], points["low"] + BARS * points["step"]
@@ -110,7 +109,7 @@ def _profile(points: Mapping[str, Any], merged: int, *, alt: str, synthetic: boo
     if synthetic:
         parts.append("<text y='27' fill='red'>SYNTHETIC DATA</text>")
     parts.append("</svg>")
-    return f"![{alt}](data:image/svg+xml,{quote(''.join(parts), safe=_SAFE)})"
+    return embedded("".join(parts), alt=alt)
 
 
 def level_lines(rows: pl.DataFrame, session: Session) -> Preview | None:
@@ -128,19 +127,15 @@ def level_lines(rows: pl.DataFrame, session: Session) -> Preview | None:
     times = rows["observed_at"].dt.timestamp("us").to_numpy()
     hours = (session.opens_at or session.window_start, session.closes_at or session.window_end)
     start, end = min(us_of(hours[0]), int(times[0])), max(us_of(hours[1]), int(times[-1]) + MICROSECONDS)
-    step = -(-(end - start) // PREVIEW_BUCKETS)
-    step = max(MICROSECONDS, -(-step // MICROSECONDS) * MICROSECONDS)
-    count = -(-(end - start) // step)
-    bucket = (times - start) // step
-    price = np.full(count, np.nan)
-    # With repeated positions numpy keeps the last value, which is the latest snapshot.
-    price[bucket] = rows["spot"].to_numpy()
+    drawn = Preview.of_rows((start, end), times, rows["spot"].to_numpy(), np.zeros(rows.height, np.int64))
+    bucket = (times - start) // drawn.step_us
     lines = {}
     for name, column in LINES.items():
-        values = np.full(count, np.nan)
+        values = np.full(len(drawn.price), np.nan)
+        # With repeated positions numpy keeps the last value, which is the latest snapshot, and unlike a price it may say unknown.
         values[bucket] = rows[column].to_numpy()
         lines[name] = _held(values, bucket)
-    return Preview(start, step, price, np.zeros(count, np.int64), lines)
+    return replace(drawn, lines=lines)
 
 
 def _held(values: Floats, known: Ints) -> Floats:

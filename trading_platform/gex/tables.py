@@ -1,30 +1,40 @@
 """The levels of snapshots as rows of ``gex_levels`` and ``gex_profile``.
 
-Belongs here: which number goes into which column. Does not belong here: computing, and where rows are stored (``builder.py``).
+Belongs here: which number goes into which column. Does not belong here: computing, names of numbers (``values.py``), where rows are stored
+(``builder.py``).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
+from functools import cache
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
+from ..lake.contract import DatasetContract
 from ..lake.contracts import GEX_LEVELS, GEX_PROFILE
+from .inputs import KnownInputs
 from .levels import ChainLevels
-from .lines import CLOCK
-from .report import (
-    GREEKS_SOURCE,
-    SIGN_CONVENTION,
-    dist_to_flip_pct,
-    expiries_of,
+from .values import (
+    SPOT_SOURCE,
+    Columns,
+    Value,
+    contracts_block,
+    conventions,
+    counts,
+    derived_block,
+    expiry_columns,
     forward_block,
+    level_columns,
+    other_exposures,
     own_block,
-    strikes_of,
+    same_day_block,
+    strike_columns,
     vendor_block,
 )
 
@@ -46,105 +56,152 @@ class Snapshot:
     is_repeat: bool
 
 
-def levels_row(snapshot: Snapshot) -> dict[str, Any]:
-    """Return the row of ``gex_levels``; columns of which nothing is known are null."""
-    levels = snapshot.levels
-    lines, forward = levels.lines, forward_block(levels) or {}
+def levels_row(snapshot: Snapshot) -> dict[str, Value]:
+    """Return the row of ``gex_levels``, every column of the contract and no other, in its order.
+
+    Raises:
+        ValueError: a number has no column or a column no number, which is a mistake in the code.
+    """
+    levels, contracts = snapshot.levels, contracts_block(snapshot.levels)
     gap_call, gap_put = levels.vendor_gap_pct
-    row: dict[str, Any] = {
-        "observed_at": lines.observed_at,
+    row: dict[str, Value] = {
+        "observed_at": levels.lines.observed_at,
         "source": snapshot.source,
         "market_date": snapshot.market_date,
-        "spot": lines.spot,
+        "spot": levels.lines.spot,
+        "spot_source": SPOT_SOURCE,
+        "oi_asof": levels.lines.open_interest_date,
         "is_repeat": snapshot.is_repeat,
-        "rows_in": lines.rows_in,
-        "rows_live": lines.rows_live,
-        "rows_settled": lines.rows_in - lines.rows_live,
-        "lines_in": lines.lines_in,
-        "lines_live": len(lines),
-        "expiries": len(lines.expiries),
+        **counts(levels),
         **levels.counts,
-        "oi_dropped_pct": levels.oi_dropped_pct,
-        "greeks_source": GREEKS_SOURCE,
-        "clock": CLOCK,
-        "sign_convention": SIGN_CONVENTION,
+        **_known(levels.inputs),
+        **conventions(),
         **_prefixed("naive", own_block(levels)),
-        "naive_dist_to_flip_pct": dist_to_flip_pct(levels),
-        "naive_gex_0dte_call_usd_per_1pct": levels.zero_dte.call,
-        "naive_gex_0dte_put_usd_per_1pct": levels.zero_dte.put,
-        "naive_gex_ex_0dte_call_usd_per_1pct": levels.ex_zero_dte.call,
-        "naive_gex_ex_0dte_put_usd_per_1pct": levels.ex_zero_dte.put,
-        "naive_zero_gamma_0dte": None if levels.flip_0dte is None else levels.flip_0dte.zero_gamma,
-        "naive_zero_gamma_next": None if levels.flip_next is None else levels.flip_next.zero_gamma,
-        **_prefixed("vendor", vendor_block(levels) or {}),
+        **_prefixed("naive", derived_block(levels)),
+        **_prefixed("naive", same_day_block(levels)),
+        **_vendor(levels),
         "vendor_gap_call_pct": gap_call,
         "vendor_gap_put_pct": gap_put,
-        **_prefixed("forward", forward),
-        "dex_usd": None if levels.vendor_dex is None else levels.vendor_dex.net,
-        "own_dex_usd": levels.own_dex.net,
-        "vex_usd_per_vol_point": levels.vex.net,
-        "chex_usd_per_day": levels.chex.net,
-        "oi_call": int(levels.open_interest.call),
-        "oi_put": int(levels.open_interest.put),
-        "vol_call": int(levels.volume.call),
-        "vol_put": int(levels.volume.put),
-        "pcr_oi": levels.open_interest.put / levels.open_interest.call if levels.open_interest.call else None,
+        **_forward(levels),
+        **other_exposures(levels),
+        **contracts,
+        "pcr_oi": _ratio(levels.open_interest.put, levels.open_interest.call),
         "atm_iv_30d": levels.atm_iv_30d,
         "flags": ";".join(levels.flags),
         "input_sha256": levels.input_sha256,
     }
-    names = GEX_LEVELS.arrow_schema.names
-    return {name: row.get(name) for name in names}
+    return _in_order(row, GEX_LEVELS)
 
 
-def profile_rows(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """Return the rows of ``gex_profile`` of one snapshot: strikes, then levels, then expiries, without ``seq``."""
-    levels = snapshot.levels
-    same = {"observed_at": levels.lines.observed_at, "source": snapshot.source}
-    rows: list[dict[str, Any]] = [
-        {**same, "kind": "strike", "price": strike.pop("strike"), **_naive(strike)} for strike in strikes_of(levels)
-    ]
-    rows += [
-        {**same, "kind": "level", "price": level, "naive_gex_net_usd_per_1pct": net}
-        for level, net in zip(levels.profile_levels.tolist(), levels.profile_net.tolist(), strict=True)
-    ]
-    for entry in expiries_of(levels):
-        entry["expiry"] = date.fromisoformat(entry["expiry"])
-        entry["settlement_at"] = datetime.fromisoformat(entry["settlement_at"])
-        entry["zero_gamma_crossings"] = json.dumps(entry["zero_gamma_crossings"])
-        rows.append({**same, "kind": "expiry", **_naive(entry)})
-    return rows
+def levels_table(rows: Sequence[Mapping[str, Value]]) -> pa.Table:
+    """Return rows as ``levels_row`` gives them in the columns of ``gex_levels``, in the given order."""
+    return _table({name: [row[name] for row in rows] for name in GEX_LEVELS.arrow_schema.names}, GEX_LEVELS)
 
 
-def levels_table(snapshots: Sequence[Snapshot]) -> pa.Table:
-    """Return the rows of ``gex_levels`` in the columns of the dataset, in the given order."""
-    return _table([levels_row(snapshot) for snapshot in snapshots], GEX_LEVELS)
+def profile_table(snapshot: Snapshot, first_seq: int) -> pa.Table:
+    """Return the rows of ``gex_profile`` of one snapshot: strikes, then levels, then expiries.
+
+    Args:
+        snapshot: what was computed.
+        first_seq: position of its first row in the partition.
+
+    Raises:
+        ValueError: as ``levels_row``.
+    """
+    parts = (
+        ("strike", _renamed(strike_columns(snapshot.levels), "strike")),
+        ("level", _renamed(level_columns(snapshot.levels), "level")),
+        ("expiry", _renamed(expiry_columns(snapshot.levels), None)),
+    )
+    names = {name for _, columns in parts for name in columns} | {"seq", "observed_at", "source", "kind"}
+    columns: Columns = {name: [] for name in _in_order(dict.fromkeys(names), GEX_PROFILE)}
+    for kind, part in parts:
+        count = len(next(iter(part.values())))
+        first = first_seq + len(columns["seq"])
+        columns["seq"] += range(first, first + count)
+        columns["observed_at"] += [snapshot.levels.lines.observed_at] * count
+        columns["source"] += [snapshot.source] * count
+        columns["kind"] += [kind] * count
+        for name in names - {"seq", "observed_at", "source", "kind"}:
+            columns[name] += part.get(name) or [None] * count
+    return _table(columns, GEX_PROFILE)
 
 
-def profile_table(snapshots: Sequence[Snapshot]) -> pa.Table:
-    """Return the rows of ``gex_profile`` in the columns of the dataset, in the given order."""
-    rows = [row for snapshot in snapshots for row in profile_rows(snapshot)]
-    for position, row in enumerate(rows):
-        row["seq"] = position
-    return _table(rows, GEX_PROFILE)
+def _prefixed(prefix: str, block: Mapping[str, Value]) -> dict[str, Value]:
+    """Return a block with a prefix before every name; lists as JSON text."""
+    return {f"{prefix}_{name}": _stored(value) for name, value in block.items()}
 
 
-def _prefixed(prefix: str, block: dict[str, Any]) -> dict[str, Any]:
-    row = {f"{prefix}_{name}": value for name, value in block.items()}
-    crossings = block.get("zero_gamma_crossings")
-    row[f"{prefix}_zero_gamma_crossings"] = None if crossings is None else json.dumps(crossings)
-    return row
+def _vendor(levels: ChainLevels) -> dict[str, Value]:
+    """Return the columns of the greeks of the source; null without them."""
+    block = vendor_block(levels)
+    return dict.fromkeys(_names_with("vendor_")) if block is None else _prefixed("vendor", block)
 
 
-def _naive(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return an entry with ``naive_`` before its own gamma sums, and the net of the source beside its sides."""
-    row = {f"naive_{name}" if name.startswith("gex_") else name: value for name, value in entry.items()}
-    call, put = entry["vendor_gex_call_usd_per_1pct"], entry["vendor_gex_put_usd_per_1pct"]
-    row["vendor_gex_net_usd_per_1pct"] = None if call is None else call + put
-    row.setdefault("naive_gex_abs_usd_per_1pct", entry["gex_call_usd_per_1pct"] - entry["gex_put_usd_per_1pct"])
-    return row
+def _forward(levels: ChainLevels) -> dict[str, Value]:
+    """Return the columns of the sums on parity forwards; null if too much has no forward."""
+    block = forward_block(levels)
+    return dict.fromkeys(_names_with("forward_")) if block is None else _prefixed("forward", block)
 
 
-def _table(rows: list[dict[str, Any]], contract: Any) -> pa.Table:
-    frame = pl.from_dicts(rows, schema=dict(contract.polars_schema)) if rows else contract.empty()
+def _known(inputs: KnownInputs) -> dict[str, Value]:
+    """Return the columns of what is unknown or left out."""
+    unknown_call, unknown_put = inputs.oi_unknown_pct
+    dropped_call, dropped_put = inputs.oi_dropped_side_pct
+    return {
+        "oi_unknown_call_pct": unknown_call,
+        "oi_unknown_put_pct": unknown_put,
+        "oi_dropped_pct": inputs.oi_dropped_pct,
+        "oi_dropped_call_pct": dropped_call,
+        "oi_dropped_put_pct": dropped_put,
+        "forward_missing_oi_pct": inputs.forward_missing_pct,
+        "forward_neighbour_oi_pct": inputs.forward_neighbour_pct,
+    }
+
+
+_COUNTED = (
+    "forward_iv_quotes_n",
+    "forward_iv_chain_n",
+    "forward_expiries_missing_n",
+    "forward_missing_oi_pct",
+    "forward_expiries_neighbour_n",
+    "forward_neighbour_oi_pct",
+    "vendor_gap_call_pct",
+    "vendor_gap_put_pct",
+)
+
+
+@cache
+def _names_with(prefix: str) -> tuple[str, ...]:
+    """Return the columns of a block; not at import, because the contract loads pandera."""
+    return tuple(name for name in GEX_LEVELS.arrow_schema.names if name.startswith(prefix) and name not in _COUNTED)
+
+
+def _renamed(columns: Columns, price: str | None) -> Columns:
+    """Return columns by their stored names: own gamma sums with ``naive_``, the strike or level as ``price``, lists as JSON text."""
+    renamed: Columns = {} if price is not None else {"price": [None] * len(columns["expiry"])}
+    for name, values in columns.items():
+        stored = "price" if name == price else f"naive_{name}" if name.startswith("gex_") else name
+        renamed[stored] = [_stored(value) for value in values]
+    return renamed
+
+
+def _stored(value: Value) -> Value:
+    return json.dumps(value) if isinstance(value, list) else value
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return None if part is None or not whole else part / whole
+
+
+def _in_order(row: Mapping[str, Any], contract: DatasetContract) -> dict[str, Any]:
+    """Return a row in the order of the contract; refuse a missing or another name, which would be null for ever or lost."""
+    names = contract.arrow_schema.names
+    if difference := set(names) ^ set(row):
+        raise ValueError(f"Expected the columns of {contract.name}, differs in {', '.join(sorted(difference))}")
+    return {name: row[name] for name in names}
+
+
+def _table(columns: Columns, contract: DatasetContract) -> pa.Table:
+    frame = pl.DataFrame(columns, schema=dict(contract.polars_schema), strict=True)
     return frame.to_arrow().cast(contract.arrow_schema)

@@ -26,7 +26,7 @@ class Wall:
     Attributes:
         strike: points.
         usd_per_1pct: exposure there; at most 0 for a put wall.
-        share: the same as part of its side (0 to 1); for net and absolute strikes as part of the gross of both sides (-1 to 1).
+        share: the size of the same as part of its side, for net and absolute strikes as part of the gross of both sides; 0 to 1.
     """
 
     strike: float
@@ -60,17 +60,17 @@ class Walls:
 WALL_NAMES: Final = tuple(Walls.__dataclass_fields__)
 
 
-def walls(table: StrikeTable, spot: float, *, band: StrikeTable | None = None, band_frac: float = BAND_FRAC) -> Walls:
-    """Return the walls of a table.
+def walls(table: StrikeTable, spot: float, *, near: StrikeTable | None = None, band_frac: float = BAND_FRAC) -> Walls:
+    """Return the walls of a table; a strike whose exposure is unknown (NaN) is none.
 
     Args:
         table: exposures per strike.
         spot: price of the underlying.
-        band: exposures for the walls in the band, if those count other lines (only near expiries, say); default: ``table``.
+        near: exposures for the walls in the band, if those count other lines (only near expiries); default: ``table``.
         band_frac: half width of the band as a fraction of spot; both edges belong to it.
     """
-    call, put = float(table.call.sum()), float(-table.put.sum())
-    near = table if band is None else band
+    call, put = float(np.nansum(table.call)), float(-np.nansum(table.put))
+    near = table if near is None else near
     # A strike exactly at the edge belongs to the band whatever the rounding of spot times a fraction.
     inside = np.abs(near.strike - spot) <= band_frac * spot * (1 + 1e-12)
     near = StrikeTable(near.strike[inside], near.call[inside], near.put[inside])
@@ -92,18 +92,20 @@ def _wall(
 
     Args:
         strike: f64.
-        value: what is largest at the wall.
+        value: what is largest at the wall; NaN is no candidate.
         spot: decides between equals.
         whole: what the share refers to.
         negated: the value is shown with the other sign.
-        signed: the share keeps the sign of the exposure; otherwise it is a part of a side, and a wall needs a value above 0.
+        signed: the value may be of either sign; otherwise a wall needs a value above 0.
     """
+    known = ~np.isnan(value)
+    strike, value = strike[known], value[known]
     if len(value) == 0 or whole <= 0 or (not signed and value.max() <= 0):
         return None
     best = np.flatnonzero(value == value.max())
     at = min(best, key=lambda index: (abs(strike[index] - spot), strike[index]))
     usd = float(-value[at] if negated else value[at]) + 0.0
-    return Wall(float(strike[at]), usd, usd / whole if signed else abs(usd) / whole)
+    return Wall(float(strike[at]), usd, abs(usd) / whole)
 
 
 def max_pain(lines: ChainLines, group: Ints | None = None, count: int | None = None) -> list[float | None]:

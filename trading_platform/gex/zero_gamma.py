@@ -1,7 +1,7 @@
 """Where the re-priced gamma exposure of a chain changes its sign.
 
 Belongs here: the exposure at any level of the underlying, per expiry and in total, its crossings and its slope. Does not belong here:
-volatilities (``pricing.py``) and the numbers at the spot (``exposures.py``).
+volatilities on parity forwards (``forward.py``) and the numbers at the spot (``exposures.py``).
 
 Formula: each line keeps its volatility and time (sticky strike); at level L its exposure is
 ``sign * OI * M * L**2 * 0.01 * gamma(L) = 0.01 * weight * L * n(d1(L))`` with ``weight = sign * OI * M * carry / (sigma sqrt(tau))`` and

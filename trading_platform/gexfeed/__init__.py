@@ -7,10 +7,10 @@ Belongs here: everything that knows the form of these files. Does not belong her
 from __future__ import annotations
 
 from .archive import FeedArchive, FeedFile, UnusableFile
-from .names import CATEGORIES, DEFAULT_CATEGORY, feed_for
+from .names import CATEGORIES, DEFAULT_CATEGORY
 from .snapshots import GexSnapshotsBuilder
 from .strikes import GexStrikesBuilder
-from .walls import change_15s, wall_candidates, with_walls_and_change
+from .walls import change_15s, wall_candidates
 
 __all__ = [
     "CATEGORIES",
@@ -21,7 +21,5 @@ __all__ = [
     "GexStrikesBuilder",
     "UnusableFile",
     "change_15s",
-    "feed_for",
     "wall_candidates",
-    "with_walls_and_change",
 ]

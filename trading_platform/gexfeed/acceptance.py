@@ -9,13 +9,14 @@ never moved to make room.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import xxhash
 
-from .columns import Mask, SnapshotColumns
+from .columns import Ints, Mask, SnapshotColumns
 from .decode import Batch
 from .elements import Refusal
 
@@ -24,6 +25,12 @@ CONFLICT: Final = "conflicting_snapshot"
 DUPLICATES: Final = frozenset({REPEATED, CONFLICT})
 """Reasons of snapshots that are well formed but come second."""
 
+UNIT: Final = "timestamp_in_milliseconds"
+"""Reason of snapshots whose times are in a finer unit than seconds."""
+
+# Years in which a snapshot may have been made, 2000 to 2099: in seconds no time of them is one in milliseconds or microseconds, too.
+_CREDIBLE_S: Final = (946_684_800, 4_102_444_800)
+_FINER_UNITS: Final = (1_000, 1_000_000)
 _REPETITION: Final = (REPEATED, "the same snapshot once more")
 _CONTRADICTION: Final = (CONFLICT, "another snapshot of the same second came first")
 
@@ -40,6 +47,8 @@ class Acceptance:
         rejected: refused elements by reason.
         elements: elements of the file so far, refused ones included.
         out_of_order: accepted snapshots with an earlier time than one before them.
+        bytes_read: length of the text so far, counted by who reads it.
+        bytes_refused: length of the refused elements that do not merely come second.
     """
 
     ticker: str
@@ -49,6 +58,8 @@ class Acceptance:
     rejected: Counter[str] = field(default_factory=Counter)
     elements: int = 0
     out_of_order: int = 0
+    bytes_read: int = 0
+    bytes_refused: int = 0
     _seen: dict[int, int] = field(default_factory=dict)
     _latest: int = -1
 
@@ -72,13 +83,30 @@ class Acceptance:
         refusals = [batch.refusal(row, *problem) for row, problem in problems.items()]
         refusals = sorted([*batch.refusals, *refusals], key=lambda refusal: refusal.position)
         self.rejected.update(refusal.reason for refusal in refusals)
+        self.bytes_refused += sum(len(refusal.raw) for refusal in refusals if refusal.reason not in DUPLICATES)
         return columns.where(keep), refusals
+
+    def counted(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass the text of the file on and count its bytes."""
+        for block in blocks:
+            self.bytes_read += len(block)
+            yield block
+
+    def facts(self) -> dict[str, Any]:
+        """Return what ``check_rejects`` needs, of this file alone."""
+        return {
+            "elements": self.elements,
+            "refused": dict(self.rejected),
+            "bytes_read": self.bytes_read,
+            "bytes_refused": self.bytes_refused,
+        }
 
     def _foreign(self, columns: SnapshotColumns) -> dict[int, tuple[str, str]]:
         """Return what disqualifies snapshots of their own, by row."""
         problems: dict[int, tuple[str, str]] = {}
         stamps = columns.timestamp_s
         self._note(problems, columns.ticker != self.ticker, "wrong_ticker", f"its ticker is not {self.ticker}")
+        self._note(problems, _is_finer(stamps), UNIT, "its time is in milliseconds or finer, expected whole seconds")
         self._note(problems, stamps > self.now_s, "future_timestamp", "its time has not come yet")
         outside = (stamps < self.first_s) | (stamps >= self.end_s)
         self._note(problems, outside, "other_date", "its time lies on another New York day than the file")
@@ -91,6 +119,15 @@ class Acceptance:
     def _note(problems: dict[int, tuple[str, str]], bad: Mask, reason: str, detail: str) -> None:
         for row in np.flatnonzero(bad).tolist():
             problems.setdefault(row, (reason, detail))
+
+
+def _is_finer(stamps: Ints) -> Mask:
+    """Tell which times are credible as milliseconds or microseconds."""
+    first, end = _CREDIBLE_S
+    finer = np.zeros(len(stamps), np.bool_)
+    for unit in _FINER_UNITS:
+        finer |= (stamps // unit >= first) & (stamps // unit < end)
+    return finer
 
 
 def _digests(columns: SnapshotColumns) -> list[int]:

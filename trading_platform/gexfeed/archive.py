@@ -9,25 +9,24 @@ snapshot, the category must still stand in the name or in that of the folder, be
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from ..errors import SourceError, command
-from ..instants import MICROSECONDS, instant_of
-from .names import CATEGORIES, FeedName, is_hidden, read_name
-from .reading import GZIP_MAGIC
+from ..errors import SourceError
+from ..instants import MICROSECONDS, NEW_YORK, instant_of
+from .names import CATEGORIES, FeedName, file_name, is_hidden, read_name
+from .reading import GZIP_MAGIC, build_again, unreadable
 
 SYNTHETIC_SIDECAR: Final = "SYNTHETIC.txt"
 """A file of this name beside history files says that they were generated: JSON of the vendor's form has no place for a label."""
 
-_NEW_YORK = ZoneInfo("America/New_York")
 _PEEK_BYTES: Final = 64 * 1024
 _ENDINGS: Final = (".json", ".gz", ".txt")
 _CATEGORY = re.compile(r"gex_(?:full|one|zero)(?![a-z0-9])", re.IGNORECASE)
@@ -43,11 +42,13 @@ class FeedFile:
         path: the file.
         name: its day, series and category.
         is_synthetic: True if the folder says that its files were generated.
+        copies: how many other files of the folder hold the same bytes under a name of the same day; known for the files of a day.
     """
 
     path: Path
     name: FeedName
     is_synthetic: bool = False
+    copies: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,14 @@ class UnusableFile:
     Attributes:
         path: the file.
         error: why (E265).
-        trade_date: its day, if known.
-        ticker: its series, if known.
+        trade_date: its day.
+        ticker: its series.
     """
 
     path: Path
     error: SourceError
-    trade_date: date | None = None
-    ticker: str | None = None
+    trade_date: date
+    ticker: str
 
 
 class FeedArchive:
@@ -110,8 +111,11 @@ class FeedArchive:
     def day(self, ticker: str, trade_date: date) -> tuple[FeedFile, ...]:
         """Return the files of one series and day, one per category, in the order in which categories are stored.
 
+        Of files with equal bytes the first one counts.
+
         Raises:
-            SourceError: E263 no folder; E264 a category exists twice; E265 a file of this series and day has an unknown category.
+            SourceError: E260 one of two files cannot be read; E263 no folder; E264 a category exists twice with different bytes; E265 a
+                file of this series and day has an unknown category.
         """
         self._refresh()
         for one in self._unusable:
@@ -120,19 +124,33 @@ class FeedArchive:
         chosen = []
         for category in CATEGORIES:
             files = self._listed.get((ticker, trade_date, category), [])
-            if len(files) > 1:
-                raise _twice(files[0], files[1])
-            chosen += files
+            for other in files[1:]:
+                if not _is_copy(files[0].path, other.path):
+                    raise _twice(files[0], other)
+            chosen += [replace(one, copies=len(files) - 1) for one in files[:1]]
         return tuple(chosen)
 
-    def first_day(self, ticker: str) -> date | None:
+    def between(self, ticker: str, first: date, last: date) -> tuple[FeedFile, ...]:
+        """Return all files of a series with a day from ``first`` to ``last``, both included, by day and category.
+
+        Raises:
+            SourceError: E263 no folder is configured, or it cannot be read.
+        """
+        return tuple(one for one in self.files(ticker) if first <= one.name.trade_date <= last)
+
+    def first_day(self, ticker: str, first: date, last: date) -> date | None:
         """Return the earliest day of a series; None if there is none.
+
+        Args:
+            ticker: the series.
+            first: first day that counts: a mistyped year would make all days since then missing ones.
+            last: last day that counts.
 
         Raises:
             SourceError: E263 no folder is configured, or it cannot be read.
         """
         self._refresh()
-        return min((day for name, day, _ in self._listed if name == ticker), default=None)
+        return min((day for name, day, _ in self._listed if name == ticker and first <= day <= last), default=None)
 
     def _refresh(self) -> None:
         if self.directory is None:
@@ -161,8 +179,7 @@ class FeedArchive:
         if name is None:
             found = self._by_content(path)
         elif not name.is_known:
-            error = _unknown_category(path, f"the category {name.category}")
-            found = UnusableFile(path, error, name.trade_date, name.ticker)
+            found = _of_unknown_category(path, name, f"the category {name.category}")
         if isinstance(found, UnusableFile):
             self._unusable.append(found)
         elif found is not None:
@@ -195,11 +212,11 @@ def _peeked(path: Path) -> FeedName | UnusableFile | None:
     ticker, stamp = _TICKER.search(text), _TIMESTAMP.search(text)
     if ticker is None or stamp is None or b'"strikes"' not in text:
         return None
-    day = instant_of(int(stamp[1]) * MICROSECONDS).astimezone(_NEW_YORK).date()
+    day = instant_of(int(stamp[1]) * MICROSECONDS).astimezone(NEW_YORK).date()
     series = ticker[1].decode().upper()
     category = _CATEGORY.search(path.name) or _CATEGORY.search(path.parent.name)
     if category is None:
-        return UnusableFile(path, _unknown_category(path, "no category"), day, series)
+        return _of_unknown_category(path, FeedName(day, series, ""), "no category")
     return FeedName(day, series, category[0].lower())
 
 
@@ -227,21 +244,50 @@ def _no_folder(what: str) -> SourceError:
     )
 
 
+def _is_copy(one: Path, other: Path) -> bool:
+    """Tell whether two files hold the same bytes."""
+    try:
+        if one.stat().st_size != other.stat().st_size:
+            return False
+        filecmp.clear_cache()  # it trusts size and time of a file, and a file system may keep only whole seconds
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError as error:
+        raise unreadable(Path(error.filename or one), error) from error
+
+
+def of_closed_day(one: FeedFile, reason: str, following: date) -> SourceError:
+    """Return the error of a file that is dated on a day without trading.
+
+    Args:
+        one: the file.
+        reason: why there is no trading on its day.
+        following: the next open day, whose event names the file.
+    """
+    return SourceError(
+        "E280",
+        f"{one.path.name} is dated on {one.name.trade_date}, no trade date of {one.name.ticker} ({reason}); nothing of it is stored",
+        "a trade date of the feed is a New York calendar day with trading, and snapshots are never moved to another day; if the date in "
+        "the name is wrong, correct it, else move the file out of the folder",
+        build_again(replace(one.name, trade_date=following)),
+    )
+
+
 def _twice(one: FeedFile, other: FeedFile) -> SourceError:
     name = one.name
     return SourceError(
         "E264",
         f"{name.ticker} {name.category} of {name.trade_date} exists twice: {one.path} and {other.path}",
-        "which of them is right cannot be told and they are never merged; move one of them out of the folder",
-        command("tp", "backfill", f"{name.ticker}/gex_snapshots", "--from", name.trade_date, "--to", name.trade_date),
+        "their bytes differ, which of them is right cannot be told and they are never merged; move one of them out of the folder",
+        build_again(name),
     )
 
 
-def _unknown_category(path: Path, found: str) -> SourceError:
-    return SourceError(
+def _of_unknown_category(path: Path, name: FeedName, found: str) -> UnusableFile:
+    error = SourceError(
         "E265",
-        f"{path.name} holds gamma snapshots and names {found}, expected one of {', '.join(CATEGORIES)}",
+        f"{path} holds gamma snapshots and names {found}, expected one of {', '.join(CATEGORIES)}",
         "the category stands in the name only, and filing it under a guessed one would mix different exposures; give the file its "
-        "name YYYY-MM-DD_TICKER_classic_CATEGORY.json or move it out of the folder",
-        "tp gex fetch --help",
+        f"name {file_name(name.trade_date, name.ticker, 'CATEGORY', is_gzip=False)} or move it out of the folder",
+        build_again(name),
     )
+    return UnusableFile(path, error, name.trade_date, name.ticker)

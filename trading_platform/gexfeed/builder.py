@@ -4,7 +4,8 @@ Belongs here: ``FeedBuilder``, the common part of ``GexSnapshotsBuilder`` and ``
 (``snapshots.py``, ``strikes.py``), checks.
 
 A partition holds all categories of a day, one after the other in the order of ``CATEGORIES``: a file is streamed after the other, and the
-rows of one category, which is what an as-of join reads, lie together in ascending time.
+rows of one category, which is what an as-of join reads, lie together in ascending time. One file that cannot be used refuses its day, all
+categories of it, and no other day.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
 from ..errors import LakeError, SourceError, command
 from ..instants import MICROSECONDS, us_of
 from ..lake import DatasetContract, DayPlan, Json, Outcome, SourceSlice
-from .acceptance import Acceptance
-from .archive import FeedArchive, FeedFile
+from .acceptance import UNIT, Acceptance
+from .archive import FeedArchive, FeedFile, of_closed_day
 from .columns import SnapshotColumns
 from .decode import read_batches
 from .elements import CutShortError, NotAnArrayError, Refusal
-from .reading import fetch_again, read_blocks, unreadable
+from .reading import build_again, fetch_again, read_blocks, unreadable
 
 if TYPE_CHECKING:
     from ..clock import Clock
@@ -33,8 +34,14 @@ if TYPE_CHECKING:
     from ..sessions import Session, TradingCalendar
 
 _OUTCOMES: Final = {"E263": Outcome.UNAVAIL, "E267": Outcome.MISSING, "E269": Outcome.MISSING}
+_ONE_DAY: Final = timedelta(days=1)
 # A file of another day or series is refused as a whole as soon as this many elements in a row fit nothing.
 _FOREIGN_ELEMENTS: Final = 200
+# A day without one of its files would look like a day that never had that category.
+_WHOLE_DAY: Final = (
+    "nothing of the day was stored, an older partition and all other days are intact; without this file in the folder the day is made "
+    "from its other categories"
+)
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,20 @@ class DayFiles:
     Attributes:
         files: one per category, in the order in which they are stored.
         now_s: epoch seconds at which the day was planned: nothing is observed later.
+        of_closed_days: E280 for each file that is dated on a day without trading since the trade date before.
     """
 
     files: tuple[FeedFile, ...]
     now_s: int
+    of_closed_days: tuple[str, ...] = ()
+
+    def facts(self) -> dict[str, Json]:
+        """Return what the folder tells besides the content of the files."""
+        return {
+            "files": [one.path.name for one in self.files],
+            "copies": sum(one.copies for one in self.files),
+            "files_of_closed_days": list(self.of_closed_days),
+        }
 
 
 class FeedBuilder(ABC):
@@ -91,7 +108,7 @@ class FeedBuilder(ABC):
     def not_recorded(self, trade_date: date) -> str | None:
         """Return why the day lies before the first history file of the series; None if there should be one."""
         try:
-            first = self._archive.first_day(self.symbol)
+            first = self._archive.first_day(self.symbol, self._calendar.first, self._calendar.last)
         except SourceError as error:
             return error.what
         if first is None:
@@ -110,7 +127,7 @@ class FeedBuilder(ABC):
         """
         session = self._calendar.session(trade_date)
         if session.opens_at is None:
-            return DayPlan(trade_date, session, Outcome.CLOSED, session.reason or "no session on this date")
+            return DayPlan(trade_date, session, Outcome.CLOSED, self._closed(session))
         now = self._clock.now()
         if now < session.opens_at:
             reason = f"the session opens {session.opens_at:%Y-%m-%d %H:%M} UTC"
@@ -118,6 +135,7 @@ class FeedBuilder(ABC):
         over = session.is_final(now)
         try:
             files = self._archive.day(self.symbol, trade_date)
+            unused = self._of_closed_days(trade_date)
             if files:
                 self._refuse_fragment(session, files)
         except SourceError as error:
@@ -128,7 +146,8 @@ class FeedBuilder(ABC):
         if not files:
             if not over:
                 return _decided(session, Outcome.PENDING, self._not_yet(session, "it has no history file yet"))
-            return _decided(session, Outcome.MISSING, self._missing(session))
+            return _decided(session, Outcome.MISSING, self._missing(session, unused))
+        closed: dict[str, Json] = {"files_of_closed_days": [*unused]} if unused else {}
         return DayPlan(
             trade_date,
             session,
@@ -137,10 +156,12 @@ class FeedBuilder(ABC):
                 "price_band": list(self._instrument.price_band),
                 # Snapshots that lie ahead of the clock are refused while the session runs, and only then.
                 "session_over": over,
+                # So that the day is made again, and says so, when such a file comes or goes.
+                **closed,
             },
             complete=over,
             synthetic=any(one.is_synthetic for one in files),
-            detail=DayFiles(files, us_of(now) // MICROSECONDS),
+            detail=DayFiles(files, us_of(now) // MICROSECONDS, unused),
         )
 
     def hash_sources(self, plan: DayPlan, *, verify: bool = False) -> tuple[SourceSlice, ...]:
@@ -180,7 +201,7 @@ class FeedBuilder(ABC):
         accepted = False
         try:
             status = one.path.stat()
-            for batch in read_batches(read_blocks(one.path, hasher)):
+            for batch in read_batches(acceptance.counted(read_blocks(one.path, hasher))):
                 judged = acceptance.judge(batch)
                 accepted = accepted or len(judged[0]) > 0
                 if not accepted:
@@ -225,11 +246,32 @@ class FeedBuilder(ABC):
             command("tp", "forget", f"{self.symbol}/{self.contract.name}", "--day", day, "--dry-run"),
         )
 
-    def _missing(self, session: Session) -> SourceError:
+    def _of_closed_days(self, trade_date: date) -> tuple[str, ...]:
+        """Return what is wrong with the files that are dated between a trade date and the one before it."""
+        before = self._calendar.previous_open(trade_date)
+        if trade_date - before == _ONE_DAY:
+            return ()
+        files = self._archive.between(self.symbol, before + _ONE_DAY, trade_date - _ONE_DAY)
+        return tuple(self._unused(one, trade_date) for one in files if one.name.trade_date >= self._calendar.first)
+
+    def _unused(self, one: FeedFile, following: date) -> str:
+        error = of_closed_day(one, self._calendar.session(one.name.trade_date).reason or "no session", following)
+        return f"{error.code} {error.what}"
+
+    def _closed(self, session: Session) -> str:
+        """Return why a day has no session, and which files are dated on it all the same."""
+        day = session.trade_date
+        try:
+            files = self._archive.between(self.symbol, day, day)
+        except SourceError:  # no folder: said by the days that want one
+            files = ()
+        return "; ".join([session.reason or "no session on this date", *(self._unused(one, day) for one in files)])
+
+    def _missing(self, session: Session, unused: tuple[str, ...]) -> SourceError:
         day = session.trade_date.isoformat()
         return SourceError(
             "E267",
-            f"no history file of {self.symbol} for {day} in {self._archive.directory}",
+            "; ".join([f"no history file of {self.symbol} for {day} in {self._archive.directory}", *unused]),
             "the day was not downloaded; the vendor serves about 90 days back; nothing was written",
             command("tp", "gex", "fetch", day, "--ticker", self.symbol),
         )
@@ -262,6 +304,8 @@ def source_facts(judges: dict[str, Acceptance]) -> dict[str, Json]:
         "elements": sum(one.elements for one in judges.values()),
         "refused": dict(sorted(rejected.items())),
         "out_of_order": sum(one.out_of_order for one in judges.values()),
+        "bytes_read": sum(one.bytes_read for one in judges.values()),
+        "bytes_refused": sum(one.bytes_refused for one in judges.values()),
     }
 
 
@@ -276,11 +320,20 @@ def _key(one: FeedFile) -> str:
 def _foreign(one: FeedFile, acceptance: Acceptance, judged: list[tuple[SnapshotColumns, list[Refusal]]]) -> SourceError:
     reason, number = acceptance.rejected.most_common(1)[0]
     detail = next(refusal.detail for _, refusals in judged for refusal in refusals if refusal.reason == reason)
+    if reason == UNIT:
+        return SourceError(
+            "E272",
+            f"the times of {one.path} are in milliseconds or finer, expected whole seconds ({number} of the first "
+            f"{acceptance.elements} elements)",
+            "another program has written the file, or the vendor has changed its form, and a new download would hold the same; divide the "
+            f"times, or move the file out of the folder; {_WHOLE_DAY}",
+            build_again(one.name),
+        )
     return SourceError(
         "E272",
-        f"none of the first {acceptance.elements} elements of {one.path.name} is a snapshot of {one.name.ticker} on "
+        f"none of the first {acceptance.elements} elements of {one.path} is a snapshot of {one.name.ticker} on "
         f"{one.name.trade_date} ({number} times {reason}: {detail})",
-        "the file holds another series or day than its name says, or the vendor has changed its form; nothing of it was stored",
+        f"the file holds another series or day than its name says, or the vendor has changed its form; {_WHOLE_DAY}",
         fetch_again(one.path),
     )
 
@@ -288,8 +341,8 @@ def _foreign(one: FeedFile, acceptance: Acceptance, judged: list[tuple[SnapshotC
 def _not_an_array(one: FeedFile, error: NotAnArrayError) -> SourceError:
     return SourceError(
         "E270",
-        f"{one.path.name} is no JSON array of snapshots: {error}",
-        "an error page or another kind of file was saved under this name; nothing of it was stored",
+        f"{one.path} is no JSON array of snapshots: {error}",
+        f"an error page or another kind of file was saved under this name; {_WHOLE_DAY}",
         fetch_again(one.path),
     )
 
@@ -297,8 +350,7 @@ def _not_an_array(one: FeedFile, error: NotAnArrayError) -> SourceError:
 def _cut_short(one: FeedFile, error: CutShortError) -> SourceError:
     return SourceError(
         "E271",
-        f"the JSON of {one.path.name} has no end: {error}",
-        "the download was broken off, and the rest of the day would be missing without a sign; nothing of it was stored, an older "
-        "partition is intact",
+        f"the JSON of {one.path} has no end: {error}",
+        f"the download was broken off, and the rest of the day would be missing without a sign; {_WHOLE_DAY}",
         fetch_again(one.path),
     )

@@ -124,6 +124,8 @@ def _batch(elements: Elements[Snapshot]) -> Batch:
         problems.setdefault(row, ("absurd_number", f"a number beyond {_LARGEST:g}"))
     for row in np.flatnonzero(_repeats_strike(batch.columns)).tolist():
         problems.setdefault(row, ("repeated_strike", "a strike stands twice in the ladder"))
+    for row in np.flatnonzero(_has_no_price(batch.columns)).tolist():
+        problems.setdefault(row, ("strike_not_positive", "a strike of the ladder is zero or negative"))
     if not problems:
         return batch
     refused = [batch.refusal(row, *problem) for row, problem in sorted(problems.items())]
@@ -240,6 +242,14 @@ def _repeats_strike(columns: SnapshotColumns) -> Mask:
     same = (strike[1:] == strike[:-1]) & (owner[1:] == owner[:-1])
     found = np.zeros(len(columns), np.bool_)
     found[owner[1:][same]] = True
+    return found
+
+
+def _has_no_price(columns: SnapshotColumns) -> Mask:
+    """Tell whose lowest strike is zero or negative; ladders are in ascending order."""
+    found = np.zeros(len(columns), np.bool_)
+    filled = columns.counts > 0
+    found[filled] = columns.ladder[columns.starts[filled], STRIKE] <= 0
     return found
 
 

@@ -5,28 +5,24 @@ Belongs here: where one snapshot ends and the next begins, also in a damaged fil
 
 Two ways, and the parser decides which one was right. Usually a block is cut behind its last ``}`` and decoded as an array: if the parser
 accepts the whole, the cut was between two elements, because a JSON text has one reading. A brace inside a string, a nested object or a
-malformed element makes it refuse, and the same bytes are split at the beginnings of snapshots: ``{"`` and a known name and ``":``. In
-valid JSON these bytes are always the beginning of an object (inside a string the quote would end the string), one inside another object is
-stepped over, and in a damaged file they are where reading can go on, so a missing bracket or quote costs one snapshot and not the rest of
-the day.
+malformed element makes it refuse, and the same bytes are split by their structure (``scanning.py``): every value is one element, what is
+no value reaches to the next snapshot, and every byte belongs to an accepted or to a refused element.
 """
 
 from __future__ import annotations
 
-import itertools
-import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from .scanning import Piece, Scanner
+
 T = TypeVar("T")
 
 # A snapshot of 99 strikes has 6 KB. More than this without an end is no snapshot, and must not fill the memory.
 LARGEST_ELEMENT_BYTES: Final = 4 * 1024 * 1024
-_MOST_VALUES: Final = 100
 _SPACE: Final = b" \t\r\n"
 _BETWEEN: Final = _SPACE + b","
 _BOM: Final = b"\xef\xbb\xbf"
@@ -86,9 +82,9 @@ class ElementSplitter(Generic[T]):
     def __init__(self, element: type[T], names: Iterable[str]) -> None:
         self._many = msgspec.json.Decoder(list[element])  # type: ignore[valid-type]  # a type made at run time
         self._one = msgspec.json.Decoder(element)
-        keys = b"|".join(re.escape(name.encode()) for name in names)
-        self._start = re.compile(rb'\{\s*"(?:' + keys + rb')"\s*:')
+        self._scanner = Scanner(names)
         self._rest = b""
+        self._enough = 0
         self._position = 0
 
     @property
@@ -127,6 +123,8 @@ class ElementSplitter(Generic[T]):
 
     def _whole_elements(self) -> Iterator[Elements[T]]:
         """Yield what is complete for certain and keep the rest."""
+        if len(self._rest) < self._enough:
+            return
         cut = self._rest.rfind(b"}") + 1
         if cut:
             found = self._as_array(self._rest[:cut].lstrip(_BETWEEN))
@@ -134,13 +132,12 @@ class ElementSplitter(Generic[T]):
                 self._rest = self._rest[cut:]
                 yield found
                 return
-        starts = self._starts(self._rest)
-        if len(starts) > 1 or (starts and starts[0] > 0):
-            yield self._one_by_one(self._rest, [0, *starts])
-            self._rest = self._rest[starts[-1] :]
-        if len(self._rest) > LARGEST_ELEMENT_BYTES:
-            yield self._refused(self._rest)
-            self._rest = b""
+        pieces, resume = self._scanner.pieces(_characters(self._rest), LARGEST_ELEMENT_BYTES)
+        if pieces:
+            yield self._one_by_one(self._rest, pieces)
+        self._rest = self._rest[resume:]
+        # A beginning without an end is looked at again when there is twice as much of it.
+        self._enough = 0 if resume else 2 * len(self._rest)
 
     def _last_elements(self) -> Iterator[Elements[T]]:
         """Yield what is left when all has been read, up to the closing bracket."""
@@ -152,28 +149,13 @@ class ElementSplitter(Generic[T]):
             return
         found = self._as_array(body.lstrip(_BETWEEN))
         if found is None:
-            starts = self._starts(body)
-            last = starts[-1] if starts else 0
-            # The bracket at the end may be that of a ladder: then the last element is no whole value.
-            if not body.endswith(b"}") and _end_of_value(_characters(body[last:].lstrip(_BETWEEN))) is None:
+            pieces, _ = self._scanner.pieces(_characters(body), None)
+            # The bracket at the end may be that of a ladder: then the last element has no end.
+            if pieces[-1].is_broken and body[pieces[-1].start] in b"{[" and not body.endswith(b"}"):
                 raise CutShortError(f"it ends inside an element, behind {self._position} others and {len(body)} bytes")
-            found = self._one_by_one(body, [0, *starts, len(body)])
+            found = self._one_by_one(body, pieces)
         self._rest = b""
         yield found
-
-    def _starts(self, text: bytes) -> list[int]:
-        """Return where elements begin."""
-        characters = _characters(text)
-        found: list[int] = []
-        after = 0
-        for match in self._start.finditer(text):
-            start = match.start()
-            # Behind a colon stands the value of a key.
-            if start < after or text[max(0, start - 16) : start].rstrip(_SPACE).endswith(b":"):
-                continue
-            found.append(start)
-            after = _end_of_value(characters, start) or 0
-        return found
 
     def _as_array(self, text: bytes) -> Elements[T] | None:
         """Decode consecutive elements at once; None if the parser does not accept the whole."""
@@ -184,32 +166,29 @@ class ElementSplitter(Generic[T]):
             decoded = self._many.decode(array)
         except _UNFIT:
             return None
+        self._scanner.learn(text)
         first = self._position
         self._position += len(decoded)
         return Elements(range(first, self._position), decoded, [], _RawElements(array))
 
-    def _one_by_one(self, text: bytes, edges: list[int]) -> Elements[T]:
-        """Decode the pieces between edges on their own."""
+    def _one_by_one(self, text: bytes, pieces: Iterable[Piece]) -> Elements[T]:
+        """Decode each piece on its own."""
         positions: list[int] = []
         decoded: list[T] = []
         raws: list[bytes] = []
         refusals: list[Refusal] = []
-        for first, stop in itertools.pairwise(edges):
-            for raw in _values(text[first:stop].strip(_BETWEEN)):
-                try:
-                    decoded.append(self._one.decode(raw))
-                except _UNFIT as error:
-                    refusals.append(Refusal(self._position, _reason(error), str(error), raw))
-                else:
-                    positions.append(self._position)
-                    raws.append(raw)
-                self._position += 1
+        for piece in pieces:
+            raw = text[piece.start : piece.stop].strip(_BETWEEN)
+            try:
+                decoded.append(self._one.decode(raw))
+            except _UNFIT as error:
+                refusals.append(Refusal(self._position, _reason(error), str(error), raw))
+            else:
+                positions.append(self._position)
+                raws.append(raw)
+                self._scanner.learn(raw)
+            self._position += 1
         return Elements(positions, decoded, refusals, raws.__getitem__)
-
-    def _refused(self, raw: bytes) -> Elements[T]:
-        refusal = Refusal(self._position, "not_json", f"{len(raw)} bytes without the beginning of a snapshot", raw)
-        self._position += 1
-        return Elements((), [], [refusal], lambda _: b"")
 
 
 class _RawElements:
@@ -225,37 +204,9 @@ class _RawElements:
         return bytes(self._raws[index])
 
 
-def _values(text: bytes) -> Iterator[bytes]:
-    """Yield the values of a piece: usually one; what follows it and is no JSON is one more."""
-    if not text:
-        return
-    try:
-        raws = msgspec.json.decode(b"[%b]" % text, type=list[msgspec.Raw])
-    except _UNFIT:
-        end = _end_of_value(_characters(text)) or len(text)
-        yield text[:end]
-        rest = text[end:].strip(_BETWEEN)
-        if rest:
-            yield rest
-        return
-    if len(raws) > _MOST_VALUES:  # numbers or words without end: one thing that is no snapshot
-        yield text
-        return
-    yield from map(bytes, raws)
-
-
 def _characters(text: bytes) -> str:
     """Return one character per byte, so that positions agree; all that structures JSON is ASCII."""
     return text.decode("latin-1")
-
-
-def _end_of_value(characters: str, start: int = 0) -> int | None:
-    """Return where the JSON value that begins at ``start`` ends; None if there is none or it has no end."""
-    try:
-        _, end = json.JSONDecoder(strict=False).raw_decode(characters, start)
-    except (ValueError, RecursionError):
-        return None
-    return end
 
 
 def _reason(error: Exception) -> str:

@@ -14,22 +14,29 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..errors import PlatformError, SourceError, command
+from ..instants import MICROSECONDS, NEW_YORK, us_of
+from .acceptance import Acceptance
 from .archive import SYNTHETIC_SIDECAR
-from .names import CATEGORIES, DEFAULT_CATEGORY, feed_for, file_name, read_name
+from .decode import read_batches
+from .elements import CutShortError, NotAnArrayError
+from .names import CATEGORIES, DEFAULT_CATEGORY, file_name, read_name
 from .reading import GZIP_MAGIC, read_blocks
+from .snapshot_checks import check_rejects
 from .transport import FetchPolicy, Transport, without_query
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-_TICKER_BYTES: Final = b'"ticker"'
-_MAPPED_ROOTS: Final = ("ES", "MES", "NQ", "MNQ")
+    from ..instruments import Registry
+
+# A file is judged without a clock: what a host serves ahead of its time is refused when the day is built.
+_NO_CLOCK_S: Final = 2**62
 
 
 class FetchStatus(StrEnum):
@@ -81,13 +88,16 @@ class Fetched:
     error: PlatformError | None = None
 
 
-def vendor_ticker(name: str) -> str:
-    """Return the vendor's series for a name: that of its future for ES, MES, NQ and MNQ, else the name itself.
+def vendor_ticker(name: str, registry: Registry) -> str:
+    """Return the vendor's series for a name: what the registry names as ``gex_underlying`` of a future, else the name itself.
 
-    NDX and SPX are series of their own and stay what they are.
+    A series that the vendor maps to a future carries the basis in its strikes: NDX and NQ_NDX are different series with different rows, so
+    an index stays what it is.
     """
-    upper = name.upper()
-    return (feed_for(upper) or upper) if upper in _MAPPED_ROOTS else upper
+    instrument = registry.instruments.get(name.upper())
+    if instrument is None or not instrument.is_future or instrument.gex_underlying is None:
+        return name.upper()
+    return instrument.gex_underlying
 
 
 def history_request(
@@ -102,7 +112,7 @@ def history_request(
 
     Args:
         trade_date: New York calendar day.
-        ticker: the vendor's series, or ES, MES, NQ, MNQ for the series mapped to that future.
+        ticker: the vendor's series, see :func:`vendor_ticker`.
         category: one of ``CATEGORIES``.
         with_key: ask the API, which wants a key, instead of the file host.
         policy: hosts.
@@ -111,7 +121,7 @@ def history_request(
         SourceError: E278 the ticker or the category cannot be one of the vendor's.
     """
     policy = policy or FetchPolicy()
-    series = vendor_ticker(ticker)
+    series = ticker.upper()
     if category not in CATEGORIES or not series.replace("_", "").isalnum() or not series.isascii():
         raise SourceError(
             "E278",
@@ -249,7 +259,7 @@ def _download(request: HistoryRequest, target: Path, transport: Transport, key: 
     for number, url in enumerate(request.urls, 1):
         hasher = hashlib.sha256()
         try:
-            transport.download(url, target, hasher, key=key)
+            transport.download(url, target, hasher, key=key, again=_again(request))
         except SourceError as error:
             if error.code == "E275" and number < len(request.urls):
                 continue
@@ -259,22 +269,37 @@ def _download(request: HistoryRequest, target: Path, transport: Transport, key: 
 
 
 def _judge(path: Path, request: HistoryRequest, url: str) -> bool:
-    """Refuse what is no whole history file of the series; tell whether it is gzip."""
+    """Refuse what no day could be built from, by the same rules; tell whether it is gzip."""
     with path.open("rb") as file:
         is_gzip = file.read(2) == GZIP_MAGIC
-    first = last = b""
+    first_s, end_s = _day_s(request.trade_date)
+    acceptance = Acceptance(request.ticker, first_s, end_s, _NO_CLOCK_S)
+    accepted = 0
     try:
-        for block in read_blocks(path):
-            first = first or block.lstrip(b"\xef\xbb\xbf \t\r\n")[:4096]
-            last = block.rstrip()[-1:] or last
+        for batch in read_batches(acceptance.counted(read_blocks(path))):
+            accepted += len(acceptance.judge(batch)[0])
     except SourceError as error:
         raise _no_history(url, f"{error.what.replace(path.name, 'it')}", request) from error
-    if not first.startswith(b"[") or last != b"]":
-        raise _no_history(url, f"it begins with {first[:40]!r} and ends with {last!r}, expected a JSON array", request)
-    after = first.partition(_TICKER_BYTES)[2].lstrip(b" \t\r\n:")
-    if after and not after.startswith(b'"%b"' % request.ticker.encode()):
-        raise _no_history(url, f"its ticker is {after[:20]!r}", request)
+    except NotAnArrayError as error:
+        raise _no_history(url, f"{error}, expected a JSON array", request) from error
+    except CutShortError as error:
+        raise _no_history(url, f"{error}", request) from error
+    if not accepted:
+        refused = ", ".join(f"{number} {reason}" for reason, number in acceptance.rejected.most_common())
+        raise _no_history(
+            url, f"it has no snapshot of {request.trade_date}, {refused or 'its array is empty'}", request
+        )
+    share = check_rejects(acceptance.facts())
+    if not share.passed:
+        raise _no_history(url, share.description, request)
     return is_gzip
+
+
+def _day_s(day: date) -> tuple[int, int]:
+    """Return the first epoch second of a New York day and the first one after it."""
+    edges = (datetime.combine(day, at, NEW_YORK) for at in (time.min, time.max))
+    first, last = (us_of(edge) // MICROSECONDS for edge in edges)
+    return first, last + 1
 
 
 def _existing(request: HistoryRequest, out_dir: Path) -> Path | None:
@@ -289,6 +314,11 @@ def _no_history(url: str, found: str, request: HistoryRequest) -> SourceError:
     return SourceError(
         "E277",
         f"{without_query(url)} sent no history file of {request.ticker}: {found}",
-        "an error page came instead, or the transfer was broken off; nothing was stored, an older file is intact",
-        command("tp", "gex", "fetch", request.trade_date.isoformat(), "--ticker", request.ticker, "--force"),
+        "an error page or another day came instead, or the transfer was broken off; nothing was stored, an older file is intact",
+        _again(request, "--force"),
     )
+
+
+def _again(request: HistoryRequest, *options: str) -> str:
+    names = ("--ticker", request.ticker, "--category", request.category)
+    return command("tp", "gex", "fetch", request.trade_date.isoformat(), *names, *options)

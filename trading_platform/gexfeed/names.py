@@ -1,7 +1,7 @@
 """Names of the vendor's series, categories and history files.
 
-Belongs here: the file name rule and which series describes which instrument. Does not belong here: folders (``archive.py``), content
-(``decode.py``).
+Belongs here: the file name rule. Does not belong here: which series describes which instrument (``gex_underlying`` in the registry),
+folders (``archive.py``), content (``decode.py``).
 
 Source: the vendor's public file names ``YYYY-MM-DD_<TICKER>_classic_<category>.json[.gz]``. The category stands in the name only: no field
 of a snapshot tells it, so a name without a known category is an error and never a guess.
@@ -10,28 +10,17 @@ of a snapshot tells it, so a name without a known category is an error and never
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
 
-CATEGORIES: Final = ("gex_full", "gex_one", "gex_zero")
-"""All expiries up to 90 days, the expiry after the next one, the next expiry: in the order in which they are stored."""
+from ..lake.vocabulary import CATEGORIES
+
+__all__ = ["CATEGORIES", "DEFAULT_CATEGORY", "FeedName", "file_name", "is_hidden", "read_name"]
 
 DEFAULT_CATEGORY: Final = "gex_full"
 
-# Series that the vendor maps to a future carry the basis in their strikes: NDX and NQ_NDX are different series with different rows.
-_FEEDS: Final[Mapping[str, str]] = {
-    "ES": "ES_SPX",
-    "MES": "ES_SPX",
-    "SPX": "ES_SPX",
-    "ES_SPX": "ES_SPX",
-    "NQ": "NQ_NDX",
-    "MNQ": "NQ_NDX",
-    "NDX": "NQ_NDX",
-    "NQ_NDX": "NQ_NDX",
-}
 # Not anchored: browsers and people add " (1)", prefixes and other endings. The bytes tell whether it is gzip.
 _NAME = re.compile(
     r"(?<!\d)(?P<date>\d{4}-\d{2}-\d{2})_(?P<ticker>[A-Z0-9_]+?)_classic_(?P<category>gex_[a-z0-9]+)(?![a-z0-9])",
@@ -57,14 +46,6 @@ class FeedName:
     def is_known(self) -> bool:
         """Tell whether the category is one of the vendor's."""
         return self.category in CATEGORIES
-
-
-def feed_for(symbol: str) -> str | None:
-    """Return the series that describes an instrument, e.g. ``NQ_NDX`` for ``MNQ``; None if the vendor has none.
-
-    It chooses a feed. It says nothing about rows: those of ``NDX`` and ``NQ_NDX`` are never merged.
-    """
-    return _FEEDS.get(symbol.upper())
 
 
 def read_name(name: str) -> FeedName | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ..errors import SourceError, command
 from ..lake import SourceChangedError
-from .names import read_name
+from .names import FeedName, read_name
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -119,7 +119,7 @@ def unreadable(path: Path, error: OSError) -> SourceError:
 def _empty(path: Path) -> SourceError:
     return SourceError(
         "E261",
-        f"{path.name} is empty",
+        f"{path} is empty",
         "a download was broken off before its first byte; a day without snapshots is a file with []; nothing was stored",
         fetch_again(path),
     )
@@ -128,7 +128,7 @@ def _empty(path: Path) -> SourceError:
 def _bad_gzip(path: Path, found: str) -> SourceError:
     return SourceError(
         "E262",
-        f"{path.name} begins as gzip, but {found}",
+        f"{path} begins as gzip, but {found}",
         "the download was broken off or the file was damaged; nothing of it was stored, an older partition is intact",
         fetch_again(path),
     )
@@ -137,16 +137,25 @@ def _bad_gzip(path: Path, found: str) -> SourceError:
 def _changed(path: Path) -> SourceChangedError:
     return SourceChangedError(
         "E268",
-        f"{path.name} changed while it was read",
-        "a download or a copy replaced it; nothing was stored, an older partition is intact",
-        fetch_again(path),
+        f"{path} changed while it was read",
+        "a download or a copy replaced it; nothing was stored, an older partition is intact, and the day is planned again by itself",
+        build_again(read_name(path.name)),
     )
 
 
 def fetch_again(path: Path) -> str:
-    """Return the command that downloads a file anew, as far as its name tells what it is."""
+    """Return the command that downloads a file anew into its folder, as far as its name tells what it is."""
     name = read_name(path.name)
     if name is None:
         return "tp gex fetch --help"
     parts = ("--ticker", name.ticker, "--category", name.category)
-    return command("tp", "gex", "fetch", name.trade_date.isoformat(), *parts, "--force")
+    # Into the same folder: a second file of the day elsewhere would be refused.
+    return command("tp", "gex", "fetch", name.trade_date.isoformat(), *parts, "--out", path.parent, "--force")
+
+
+def build_again(name: FeedName | None) -> str:
+    """Return the command that builds the day of a file; the one that looks for files without a known day if the name does not tell it."""
+    if name is None:
+        return "tp doctor"
+    day = name.trade_date.isoformat()
+    return command("tp", "backfill", f"{name.ticker}/gex_snapshots", "--from", day, "--to", day)

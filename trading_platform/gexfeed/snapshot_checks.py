@@ -20,6 +20,8 @@ from .columns import PRIOR_MINUTES, Floats, Ints
 
 # Minutes of snapshots that a day may lose and still be used: 4 of 390.
 REJECTED_MOST_FRAC: Final = 0.01
+# Damage can make one refused element of many; its bytes tell. Elements differ in length, hence twice the share.
+REFUSED_BYTES_MOST_FRAC: Final = 0.02
 # Two observations of one second that differ mean two writers; a few come from a reconnect.
 CONFLICTS_MOST_FRAC: Final = 0.01
 # No strike with the largest exposure lies farther from spot; an amount of gamma taken for a strike does.
@@ -44,14 +46,16 @@ SLOW: Final = ("delta_risk_reversal", "major_pos_vol_strike", "major_neg_vol_str
 FACT_COLUMNS: Final = tuple(dict.fromkeys(("ts", "category", *MOVING, *SLOW, *MAJORS, "strikes_n")))
 
 CHECKS: Final[Mapping[str, str]] = {
-    "rejects_below_limit": f"At most {REJECTED_MOST_FRAC:.0%} of the elements of the files are malformed or foreign (error).",
+    "rejects_below_limit": f"At most {REJECTED_MOST_FRAC:.0%} of the elements of the files, and {REFUSED_BYTES_MOST_FRAC:.0%} of their "
+    "bytes, are malformed or foreign (error).",
     "one_snapshot_per_second": f"No second has two different snapshots (warning; error above {CONFLICTS_MOST_FRAC:.0%}).",
     "times_in_order": "Times ascend in the files; rows are stored in order anyway (warning).",
-    "spot_in_band": "The median spot lies in the instrument's price band (error).",
+    "spot_in_band": "Every category has a spot, and its median lies in the instrument's price band (error).",
     "majors_near_spot": f"Major strikes lie within {MAJOR_MOST_FRAC:.0%} of spot in all but {FAR_MOST_FRAC:.0%} of the snapshots (error).",
     "columns_move": "No sum, level or change is the same all day (error).",
     "strikes_move": "No major strike or skew is the same all day (warning).",
     "session_covered": f"At least {COVERED_LEAST_FRAC:.0%} of the minutes of trading hours have a snapshot (warning).",
+    "files_of_closed_days": "No file is dated on a day without trading since the trade date before (warning, E280).",
     "no_long_gap": f"No {GAP_WARN_S} s of trading hours without a snapshot (warning).",
 }
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -154,21 +158,25 @@ def check_snapshots(
         _majors(facts),
         _constant("columns_move", facts["constant_columns"], Severity.ERROR),
         _constant("strikes_move", facts["constant_strikes"], Severity.WARN),
+        _closed_days(facts),
         *(_coverage_checks(facts) if session_over else ()),
     )
 
 
 def check_rejects(facts: Mapping[str, Any]) -> CheckResult:
-    """Judge the share of refused elements, second observations left out."""
+    """Judge the share of refused elements and of their bytes, second observations left out."""
     bad = {reason: number for reason, number in facts["refused"].items() if reason not in DUPLICATES}
     refused, elements = sum(bad.values()), facts["elements"]
     named = ", ".join(f"{reason} {number}" for reason, number in bad.items())
+    # Days stored before bytes were counted have none.
+    lost, read = facts.get("bytes_refused") or 0, facts.get("bytes_read") or 0
     return CheckResult(
         "rejects_below_limit",
-        refused <= REJECTED_MOST_FRAC * elements,
+        refused <= REJECTED_MOST_FRAC * elements and lost <= REFUSED_BYTES_MOST_FRAC * read,
         Severity.ERROR,
-        f"{refused} of {elements} elements refused{f' ({named})' if named else ''}, at most {REJECTED_MOST_FRAC:.0%} allowed",
-        {"refused": refused, "elements": elements},
+        f"{refused} of {elements} elements refused{f' ({named})' if named else ''}, at most {REJECTED_MOST_FRAC:.0%} allowed; they hold "
+        f"{lost} of {read} bytes, at most {REFUSED_BYTES_MOST_FRAC:.0%} allowed",
+        {"refused": refused, "elements": elements, "bytes_refused": lost, "bytes_read": read},
     )
 
 
@@ -199,12 +207,15 @@ def _spot(facts: Mapping[str, Any], price_band: tuple[float, float]) -> CheckRes
     low, high = price_band
     spots = {name: value for name, value in facts["median_spot"].items() if value is not None}
     outside = {name: value for name, value in spots.items() if not low <= value <= high}
-    shown = ", ".join(f"{name} {value:,.2f}" for name, value in (outside or spots).items()) or "none"
+    unknown = [name for name, value in facts["median_spot"].items() if value is None]
+    shown = ", ".join(
+        [*(f"{name} {value:,.2f}" for name, value in (outside or spots).items()), *(f"{name} none" for name in unknown)]
+    )
     return CheckResult(
         "spot_in_band",
-        not outside,
+        not outside and not unknown,
         Severity.ERROR,
-        f"median spot {shown}, expected {low:,.0f} to {high:,.0f}",
+        f"median spot {shown or 'none'}, expected {low:,.0f} to {high:,.0f}",
         {"median_spot": spots},
     )
 
@@ -228,6 +239,18 @@ def _constant(name: str, constant: Sequence[str], severity: Severity) -> CheckRe
         severity,
         f"the same in all rows: {', '.join(constant)}" if constant else "every column changes during the day",
         {"constant": list(constant)},
+    )
+
+
+def _closed_days(facts: Mapping[str, Any]) -> CheckResult:
+    # Days stored before this was looked at have no such fact.
+    unused = facts.get("files_of_closed_days") or []
+    return CheckResult(
+        "files_of_closed_days",
+        not unused,
+        Severity.WARN,
+        "; ".join(unused) or "no file is dated on a day without trading since the trade date before",
+        {"files_of_closed_days": list(unused)},
     )
 
 

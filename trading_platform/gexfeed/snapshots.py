@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ..instants import MICROSECONDS, us_of
+from ..instants import us_of
 from ..lake import BuildReport, CheckResult, DatasetContract, DayPlan, Json, Preview, SourceSlice
 from ..lake.contracts import GEX_SNAPSHOTS
-from ..lake.footer import damaged
+from ..lake.reader import row_groups
 from ..sessions import Session
 from .acceptance import Acceptance
 from .archive import FeedFile
@@ -32,8 +30,17 @@ from .walls import WALL_COLUMNS, change_15s, wall_candidates
 if TYPE_CHECKING:
     from ..lake import PartitionWriter
 
-PREVIEW_BUCKETS = 120
-_SOURCE_FACTS = ("categories", "elements", "refused", "out_of_order", "files")
+_SOURCE_FACTS = (
+    "categories",
+    "elements",
+    "refused",
+    "out_of_order",
+    "bytes_read",
+    "bytes_refused",
+    "files",
+    "copies",
+    "files_of_closed_days",
+)
 _LADDER_COLUMNS = (*WALL_COLUMNS, "grid_step", "grid_offset", "strikes_n")
 
 
@@ -75,7 +82,7 @@ class GexSnapshotsBuilder(FeedBuilder):
             tables.append(table)
         stored = pa.concat_tables(tables)
         facts = snapshot_facts(fact_columns(stored), session)
-        facts |= source_facts(judges) | {"files": [one.path.name for one in day.files]}
+        facts |= source_facts(judges) | day.facts()
         rejected: dict[str, int] = {}
         for judge in judges.values():
             for reason, number in judge.rejected.items():
@@ -99,7 +106,8 @@ class GexSnapshotsBuilder(FeedBuilder):
         footer = self._lake.footer(GEX_SNAPSHOTS.name, self.symbol, trade_date)
         if footer is None or not footer.facts:
             return {}
-        table = _read(self._lake.path(GEX_SNAPSHOTS.name, self.symbol, trade_date))
+        parts = list(row_groups(self._lake, GEX_SNAPSHOTS.name, self.symbol, trade_date, FACT_COLUMNS))
+        table = pa.concat_tables(parts) if parts else GEX_SNAPSHOTS.arrow_schema.empty_table()
         facts = snapshot_facts(fact_columns(table), self._calendar.session(trade_date))
         return {**facts, **{name: footer.facts.get(name) for name in _SOURCE_FACTS}}
 
@@ -194,24 +202,6 @@ def preview_of(table: pa.Table, session: Session) -> Preview | None:
     """
     if table.num_rows == 0 or session.opens_at is None or session.closes_at is None:
         return None
-    seconds = table.column("ts").to_numpy().astype("datetime64[s]").astype(np.int64)
-    spot = table.column("spot").to_numpy()
-    start, end = us_of(session.opens_at) // MICROSECONDS, us_of(session.closes_at) // MICROSECONDS
-    step = -(-(end - start) // PREVIEW_BUCKETS)
-    count = -(-(end - start) // step)
-    bucket = (seconds - start) // step
-    within = (bucket >= 0) & (bucket < count)
-    priced = within & ~np.isnan(spot)
-    price = np.full(count, np.nan)
-    # With repeated positions numpy keeps the last value, which is the latest spot.
-    price[bucket[priced]] = spot[priced]
-    volume = np.bincount(bucket[within], minlength=count).astype(np.int64)
-    return Preview(start_us=start * MICROSECONDS, step_us=step * MICROSECONDS, price=price, volume=volume)
-
-
-def _read(path: Path) -> pa.Table:
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            return file.read(columns=list(FACT_COLUMNS), use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        raise damaged(path, str(error)) from error
+    at_us = table.column("ts").cast(pa.int64()).to_numpy()
+    span_us = us_of(session.opens_at), us_of(session.closes_at)
+    return Preview.of_rows(span_us, at_us, table.column("spot").to_numpy(), np.ones(table.num_rows, np.int64))

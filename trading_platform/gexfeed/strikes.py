@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..instants import MICROSECONDS, us_of
 from ..lake import BuildReport, CheckResult, DatasetContract, DayPlan, Json, Severity, SourceSlice
 from ..lake.contracts import GEX_STRIKES
-from ..lake.footer import damaged
+from ..lake.reader import row_groups
 from ..lake.stream import ROW_GROUP_ROWS
 from ..sessions import Session
 from .acceptance import Acceptance
@@ -31,7 +30,7 @@ from .columns import GEX_VOL, LADDER, STRIKE, Floats, Ints, SnapshotColumns, con
 from .grid import ladder_grids
 from .names import CATEGORIES
 from .reading import read_blocks
-from .snapshot_checks import CONSTANT_LEAST_ROWS, REJECTED_MOST_FRAC, check_rejects
+from .snapshot_checks import CONSTANT_LEAST_ROWS, REFUSED_BYTES_MOST_FRAC, REJECTED_MOST_FRAC, check_rejects
 from .tables import strike_batch
 
 if TYPE_CHECKING:
@@ -40,10 +39,22 @@ if TYPE_CHECKING:
 _STAMP: Final = re.compile(rb'"timestamp"\s*:\s*(\d{1,18})')
 _STAMP_BYTES: Final = 64
 _LADDERS_LEAST_FRAC: Final = 0.9
-_SOURCE_FACTS: Final = ("categories", "elements", "refused", "out_of_order", "snapshots", "files")
+_SOURCE_FACTS: Final = (
+    "categories",
+    "elements",
+    "refused",
+    "out_of_order",
+    "bytes_read",
+    "bytes_refused",
+    "snapshots",
+    "files",
+    "copies",
+    "files_of_closed_days",
+)
 
 CHECKS: Final[Mapping[str, str]] = {
-    "rejects_below_limit": f"At most {REJECTED_MOST_FRAC:.0%} of the elements of the files are malformed or foreign (error).",
+    "rejects_below_limit": f"At most {REJECTED_MOST_FRAC:.0%} of the elements of the files, and {REFUSED_BYTES_MOST_FRAC:.0%} of their "
+    "bytes, are malformed or foreign (error).",
     "ladders_present": f"At least {_LADDERS_LEAST_FRAC:.0%} of the snapshots have a ladder (error).",
     "strikes_in_band": "The mean strike lies in the instrument's price band (error).",
     "ladders_move": "The sum over the ladder is not the same all day (error).",
@@ -100,7 +111,7 @@ class GexStrikesBuilder(FeedBuilder):
             snapshots[one.name.category] = number
         output.flush()
         facts = counter.facts() | source_facts(judges) | {"snapshots": snapshots}
-        return BuildReport(tuple(sources), {**facts, "files": [one.path.name for one in day.files]})
+        return BuildReport(tuple(sources), {**facts, **day.facts()})
 
     def check(self, facts: Mapping[str, Json], session: Session) -> tuple[CheckResult, ...]:  # noqa: ARG002
         """Judge a day by its facts."""
@@ -119,15 +130,11 @@ class GexStrikesBuilder(FeedBuilder):
         if footer is None or not footer.facts:
             return {}
         counter = _LadderFacts()
-        path = self._lake.path(GEX_STRIKES.name, self.symbol, trade_date)
-        try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                columns = ["ts", "category", "strike", "gex_vol"]
-                for batch in file.iter_batches(ROW_GROUP_ROWS, columns=columns, use_threads=False):
-                    for category, stamps, counts, ladder in _stored_ladders(batch):
-                        counter.add(category, stamps, counts, ladder)
-        except (pa.ArrowException, OSError) as error:
-            raise damaged(path, str(error)) from error
+        columns = ("ts", "category", "strike", "gex_vol")
+        for group in row_groups(self._lake, GEX_STRIKES.name, self.symbol, trade_date, columns):
+            for batch in group.to_batches():
+                for category, stamps, counts, ladder in _stored_ladders(batch):
+                    counter.add(category, stamps, counts, ladder)
         return {**counter.facts(), **{name: footer.facts.get(name) for name in _SOURCE_FACTS}}
 
 

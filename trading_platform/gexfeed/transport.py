@@ -9,7 +9,9 @@ redirect leads to a signed URL that must not see it. Queries of URLs carry signa
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -93,15 +95,21 @@ class Transport:
         self._now = now
         self._own = client is None
         self._client = client or httpx.Client(timeout=self.policy.timeout_s, follow_redirects=False)
-        for name in ("httpx", "httpcore"):  # they log whole URLs and headers at INFO and DEBUG
-            logging.getLogger(name).setLevel(logging.WARNING)
 
     def close(self) -> None:
         """Close the connections."""
         if self._own:
             self._client.close()
 
-    def download(self, url: str, target: Path, hasher: _Hash, *, key: SecretStr | None = None) -> None:
+    def download(
+        self,
+        url: str,
+        target: Path,
+        hasher: _Hash,
+        *,
+        key: SecretStr | None = None,
+        again: str = "tp gex fetch --help",
+    ) -> None:
         """Store the bytes behind a URL; each attempt begins anew.
 
         Args:
@@ -109,6 +117,7 @@ class Transport:
             target: overwritten.
             hasher: gets the bytes of the attempt that succeeded.
             key: sent to the host of the API only.
+            again: the command that asks once more, for the error of a vendor that is down or busy.
 
         Raises:
             SourceError: E273 a host that is not allowed; E274 not reachable or busy after all attempts; E275 not there; E276 refused.
@@ -120,7 +129,7 @@ class Transport:
             for attempt in stamina.retry_context(
                 on=self._wait, attempts=self.policy.attempts, timeout=None, wait_initial=0.5, wait_max=30.0
             ):
-                with attempt:
+                with attempt, _without_client_logs():
                     self._attempt(url, target, key)
         except _TransientError as error:
             raise SourceError(
@@ -128,7 +137,7 @@ class Transport:
                 f"{without_query(url)} could not be downloaded: {error}",
                 f"the vendor or the network is down or wants a pause of more than {self.policy.longest_wait_s:g} s; at most "
                 f"{self.policy.attempts} attempts were made, nothing was stored, an older file is intact",
-                "tp gex fetch --help",
+                again,
             ) from None  # the cause may show a signed URL
         with target.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):
@@ -150,7 +159,7 @@ class Transport:
                 self._require_allowed(url)
                 with self._client.stream("GET", url, headers=self._headers(url, key)) as response:
                     if response.status_code in _REDIRECTS and "location" in response.headers:
-                        url = urljoin(url, response.headers["location"])
+                        url = _joined(url, response.headers["location"])
                         continue
                     self._judge(response, url)
                     with target.open("wb") as file:
@@ -208,24 +217,53 @@ class Transport:
         """Read a pause in seconds or until a date; None if there is none or it cannot be read."""
         if value is None:
             return None
-        if value.strip().isdigit():
-            return float(value)
+        text = value.strip()
+        if text.isascii() and text.isdigit():
+            return float(text)
         try:
-            until = parsedate_to_datetime(value)
-        except ValueError:
+            until = parsedate_to_datetime(text)
+            until = until if until.tzinfo is not None else until.replace(tzinfo=UTC)
+            return max(0.0, (until - self._now()).total_seconds())
+        except (ValueError, TypeError, OverflowError):
             return None
-        until = until if until.tzinfo is not None else until.replace(tzinfo=UTC)
-        return max(0.0, (until - self._now()).total_seconds())
 
     def _require_allowed(self, url: str) -> None:
         if _origin(url) not in self.policy.origins:
             raise _not_allowed(url)
 
 
+@contextmanager
+def _without_client_logs() -> Iterator[None]:
+    """Keep the HTTP client quiet during an exchange: it logs whole URLs and headers at INFO and DEBUG."""
+    loggers = [logging.getLogger(name) for name in ("httpx", "httpcore")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
 def without_query(url: str) -> str:
     """Return a URL without query, fragment, user and password: what may be shown and compared."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except (
+        ValueError
+    ):  # a bracket without its partner, for instance: nobody can be asked under it, but it must be named
+        scheme, separator, rest = re.split(r"[?#]", url)[0].partition("://")
+        return f"{scheme}{separator}{rest.rpartition('@')[2]}"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _joined(url: str, location: str) -> str:
+    """Return where a redirect leads; a location that is no address stays as it is and is refused with its host."""
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
 
 
 def _origin(url: str) -> str:

@@ -1,7 +1,6 @@
 """Wall candidates and the change over 15 seconds: what a snapshot says beyond its own fields.
 
-Belongs here: the rules, as functions of arrays and of frames. Every source of snapshots, history files and live polling, goes through them,
-so a day does not depend on how it came. Does not belong here: parsing and storage.
+Belongs here: the rules, as functions of arrays. Does not belong here: parsing and storage.
 
 Wall candidates, from GEX by volume and never by open interest, in the vendor's scale:
 
@@ -13,14 +12,11 @@ Wall candidates, from GEX by volume and never by open interest, in the vendor's 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from .columns import Floats, Ints
-
-if TYPE_CHECKING:
-    import polars as pl
 
 SAME_STRIKE_POINTS: Final = 0.51
 WINDOW_S: Final = 15
@@ -116,45 +112,3 @@ def change_15s(timestamp_s: Ints, sum_gex_vol: Floats) -> tuple[Floats, Floats]:
     per_snapshot[known[some]] = change / steps[some]
     per_second[known[some]] = change / (times - times[first])[some]
     return per_snapshot, per_second
-
-
-def with_walls_and_change(snapshots: pl.DataFrame, strikes: pl.DataFrame) -> pl.DataFrame:
-    """Add the columns of :func:`wall_candidates` and :func:`change_15s` to snapshots of any source.
-
-    Args:
-        snapshots: sorted by category and ts, no two rows of one category at one time. Columns in: ts (us UTC), category,
-            major_pos_vol_strike, major_neg_vol_strike [points], sum_gex_vol [vendor scale].
-        strikes: their ladders. Columns in: ts, category, strike [points], gex_vol [vendor scale].
-
-    Returns:
-        ``snapshots`` with ``WALL_COLUMNS``, gex_delta_15s and gex_slope_15s_per_s added or replaced, null where there is none.
-    """
-    import polars as pl
-
-    keys = snapshots.select(pl.col("ts"), pl.col("category").cast(pl.String)).with_row_index("row")
-    ladder = (
-        strikes.select(pl.col("ts"), pl.col("category").cast(pl.String), "strike", "gex_vol")
-        .join(keys, on=["ts", "category"])
-        .sort("row", "strike")
-    )
-    counts = np.bincount(ladder["row"].to_numpy(), minlength=snapshots.height).astype(np.int64)
-    added = wall_candidates(
-        _floats(ladder["strike"]),
-        _floats(ladder["gex_vol"]),
-        counts,
-        _floats(snapshots["major_pos_vol_strike"]),
-        _floats(snapshots["major_neg_vol_strike"]),
-    )
-    seconds = snapshots["ts"].to_physical().to_numpy() // 1_000_000
-    sums, category = _floats(snapshots["sum_gex_vol"]), keys["category"].to_numpy()
-    delta, slope = np.full(len(seconds), np.nan), np.full(len(seconds), np.nan)
-    for one in np.unique(category.astype(str)):
-        rows = np.flatnonzero(category == one)
-        delta[rows], slope[rows] = change_15s(seconds[rows], sums[rows])
-    added |= {"gex_delta_15s": delta, "gex_slope_15s_per_s": slope}
-    return snapshots.with_columns(pl.Series(name, values, nan_to_null=True) for name, values in added.items())
-
-
-def _floats(series: pl.Series) -> Floats:
-    values: Floats = series.cast(float).to_numpy().astype(np.float64, copy=False)
-    return values

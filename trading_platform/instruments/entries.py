@@ -27,7 +27,7 @@ SIERRA_STYLES = ("fut", "dash", "dot", "bare")
 """Styles of Sierra Chart file names: MNQZ25_FUT_CME, NQM26-CME, MNQM6.CME, ESZ20."""
 
 _REQUIRED = ("name", "kind", "exchange", "calendar", "tick_size", "multiplier_usd", "price_band")
-_OPTIONAL = ("months", "allows_negative", "gex_underlying", "roll", "sierra", "databento", "ib")
+_OPTIONAL = ("months", "allows_negative", "gex_underlying", "chain_underlying", "roll", "sierra", "databento", "ib")
 _IB_TYPES = ("FUT", "IND", "STK")
 _DATABENTO_SYMBOLOGIES = ("parent", "raw_symbol")
 _MAX_WEEKDAYS_BEFORE = 30
@@ -128,6 +128,7 @@ def instrument_from_table(symbol: str, values: object, where: str, hint: str) ->
         databento=_databento(table),
         ib=_ib(table),
         gex_underlying=table.optional_text("gex_underlying"),
+        chain_underlying=table.optional_text("chain_underlying"),
     )
 
 

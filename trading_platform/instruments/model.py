@@ -131,6 +131,8 @@ class Instrument:
         databento: DataBento names; None if not available there.
         ib: Interactive Brokers names; None if not available there.
         gex_underlying: registry symbol whose gamma exposure describes this instrument; None if there is none.
+        chain_underlying: registry symbol whose option chains describe this future beside the feed, in points of that index: it and the
+            future differ by the basis. None if none do.
     """
 
     symbol: str
@@ -148,11 +150,22 @@ class Instrument:
     databento: DatabentoSymbology | None = None
     ib: IbSymbology | None = None
     gex_underlying: str | None = None
+    chain_underlying: str | None = None
 
     @property
     def is_future(self) -> bool:
         """Tell whether the instrument has dated contracts."""
         return self.kind is InstrumentKind.FUTURE
+
+    @property
+    def has_own_gamma(self) -> bool:
+        """Tell whether gamma exposure of the instrument is stored under its own symbol."""
+        return self.gex_underlying == self.symbol
+
+    @property
+    def has_chains(self) -> bool:
+        """Tell whether the instrument has option chains; a series that the vendor maps to a future has none."""
+        return self.has_own_gamma and self.kind is not InstrumentKind.VENDOR_SERIES
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,33 @@ class Registry:
         symbols = dict.fromkeys([*(one.symbol for one in self.active), *described])
         return tuple(self.get(symbol) for symbol in symbols)
 
+    @property
+    def with_own_gamma(self) -> tuple[str, ...]:
+        """Return the symbols that have gamma exposure of their own, active or not."""
+        return tuple(one.symbol for one in self.instruments.values() if one.has_own_gamma)
+
+    def gamma_of(self, instrument: Instrument) -> Instrument | None:
+        """Return what describes the gamma exposure of an instrument; None if nothing does, or nothing of it is stored.
+
+        Raises:
+            ConfigurationError: E120 if the registry does not know it.
+        """
+        if instrument.gex_underlying is None:
+            return None
+        described_by = self.get(instrument.gex_underlying)
+        return described_by if described_by.has_own_gamma else None
+
+    def chains_of(self, instrument: Instrument) -> Instrument | None:
+        """Return whose option chains describe an instrument beside the feed; None if none do, or if these have no assets.
+
+        Raises:
+            ConfigurationError: E120 if the registry does not know it.
+        """
+        if instrument.chain_underlying is None:
+            return None
+        described_by = self.get(instrument.chain_underlying)
+        return described_by if described_by.has_chains and described_by in self.with_assets else None
+
     def spelled(self, text: str) -> str:
         """Return the symbol that a person means: as written, else the only one that differs in capitals alone, else the text itself."""
         if text in self.instruments:

@@ -22,9 +22,10 @@ from ..databento.l2_builder import L2Builder
 from ..databento.source_facts import files_of
 from ..databento.vendor import Vendor
 from ..files import sha256_of
+from ..home import Home, find_home, open_home
 from ..instruments import load_registry, load_roll_table
 from ..lake import DayResult, LocalLake, build_day
-from ..settings import Home, find_home, load_settings, open_home
+from ..settings import load_settings
 
 
 @dataclass(frozen=True, slots=True)

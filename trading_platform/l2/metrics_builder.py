@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import polars as pl
 import pyarrow as pa
@@ -22,7 +22,6 @@ from ..lake.building import (
     CheckResult,
     DayPlan,
     Json,
-    Outcome,
     Preview,
     SourceChangedError,
     SourceSlice,
@@ -30,7 +29,7 @@ from ..lake.building import (
 from ..lake.contracts import L2, L2_METRICS
 from ..lake.footer import damaged
 from ..lake.reader import no_such_days
-from ..lake.upstream import UpstreamDay, plan_from, sources_of
+from ..lake.upstream import UpstreamDay, plan_from, plan_without, sources_of
 from ..sessions import trading_spans
 from .checks import CHECKS, check_facts, metric_facts
 from .measures import COLUMNS, L2Measures
@@ -102,9 +101,13 @@ class L2MetricsBuilder:
         """
         session = self._calendar.session(trade_date)
         footer = self._lake.footer(L2.name, self.symbol, trade_date)
+        common: dict[str, Any] = {"trade_date": trade_date, "session": session}
         if footer is None:
-            return self._plan_without_rows(session)
-        common = {"trade_date": trade_date, "session": session}
+            missing, key = rows_missing(self.symbol, trade_date), f"{self.symbol}/{L2_METRICS.name}"
+            common["complete"] = not session.is_open
+            return plan_without(
+                common, self._clock.now(), missing, pending="E462", key=key, made="level 2 measures", source="level 2"
+            )
         return plan_from(common, f"{self.symbol}/{L2.name}", footer)
 
     def hash_sources(self, plan: DayPlan, *, verify: bool = False) -> tuple[SourceSlice, ...]:  # noqa: ARG002
@@ -157,22 +160,6 @@ class L2MetricsBuilder:
             raise rows_missing(self.symbol, trade_date)
         frame = _read_seconds(self._lake.path(L2_METRICS.name, self.symbol, trade_date))
         return {**metric_facts(frame, upstream.facts), **{name: footer.facts.get(name) for name in _PROFILE_FACTS}}
-
-    def _plan_without_rows(self, session: Session) -> DayPlan:
-        day = session.trade_date
-        if session.opens_at is None:
-            return DayPlan(day, session, Outcome.CLOSED, session.reason or "no session on this date")
-        if self._clock.now() < session.opens_at:
-            reason = f"the session of {day} opens at {session.opens_at:%Y-%m-%d %H:%M} UTC"
-            error = QualityError(
-                "E462",
-                f"{self.symbol} {day} has no level 2 measures yet: {reason}",
-                "a session that has not begun has no rows; nothing was written",
-                f"tp backfill {self.symbol}/{L2_METRICS.name} --from {day} --to {day}",
-            )
-            return DayPlan(day, session, Outcome.PENDING, reason, error, complete=False)
-        missing = rows_missing(self.symbol, day)
-        return DayPlan(day, session, Outcome.MISSING, missing.what, missing, complete=False)
 
     def _rows(self, upstream: UpstreamDay, day: date) -> Iterator[pl.DataFrame]:
         """Yield the rows, row group by row group, of exactly the partition that was planned."""

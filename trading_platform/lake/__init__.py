@@ -52,7 +52,7 @@ def read(
         ConfigurationError: if there is no home folder; E108 if a day is no date.
         LakeError: E505 damaged file, E507 day without a file, E508 unknown dataset or column.
     """
-    from ..settings import find_home
+    from ..home import find_home
 
     return LocalLake(find_home().lake_dir).read(dataset, symbol, days, columns=columns, missing=missing)
 
@@ -76,9 +76,9 @@ def continuous(
         ConfigurationError: if there is no home folder; E108 a day is no date; E13x its roll table or ``roll_gaps.csv`` cannot be used.
         LakeError: E505, E507, E508 as :func:`read`; E550 to E553 the series cannot be made.
     """
+    from ..home import find_home
     from ..instruments import load_registry, load_roll_table
     from ..instruments.roll_gaps_csv import read_roll_gaps
-    from ..settings import find_home
 
     home = find_home()
     registry = load_registry(home.instruments_toml)

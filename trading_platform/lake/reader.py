@@ -9,7 +9,7 @@ in between would mix the footer of one file with the rows of another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _SHOWN_DAYS = 5
 _MOST_OPEN_FILES = 256
+_PORTION_ROWS = 16_384
 ADDED_COLUMNS = ("symbol", "trade_date")
 Missing = Literal["error", "skip"]
 # A trade date, as a date or as people write it: "2025-03-10".
@@ -172,6 +173,62 @@ def _read_file(path: Path, names: list[str]) -> pl.DataFrame:
     if not isinstance(frame, pl.DataFrame):
         raise TypeError(f"Expected a frame from a table, was {type(frame)}")
     return frame.select(names)
+
+
+def row_groups(
+    lake: Lake, dataset: str, symbol: str, day: date, columns: Sequence[str] | None = None
+) -> Iterator[pa.Table]:
+    """Yield the row groups of one partition, for rows that do not fit into memory together.
+
+    Args:
+        lake: where the partition is.
+        dataset: name of the dataset.
+        symbol: first part of the asset key.
+        day: trade date.
+        columns: names, None for all.
+
+    Raises:
+        LakeError: E505 if the file is damaged, E507 if it is not there.
+    """
+    path = lake.path(dataset, symbol, day)
+    try:
+        with path.open("rb") as file, pq.ParquetFile(file, page_checksum_verification=True) as stored:
+            for group in range(stored.num_row_groups):
+                # An error of the reader's own work between two groups never arrives here, so it is not taken for a damaged file.
+                yield stored.read_row_group(group, columns=columns, use_threads=False)
+    except FileNotFoundError as error:
+        raise no_such_days(dataset, symbol, [day]) from error
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, str(error)) from error
+
+
+def portions(
+    lake: Lake, dataset: str, symbol: str, day: date, columns: Sequence[str] | None = None, *, rows: int = _PORTION_ROWS
+) -> Iterator[pa.Table]:
+    """Yield one partition in portions that are smaller than a row group and may span two.
+
+    A row group is decoded whole, which takes a multiple of its size; a portion is decoded page by page.
+
+    Args:
+        lake: where the partition is.
+        dataset: name of the dataset.
+        symbol: first part of the asset key.
+        day: trade date.
+        columns: names, None for all.
+        rows: rows of a portion, at most.
+
+    Raises:
+        LakeError: E505 if the file is damaged, E507 if it is not there.
+    """
+    path = lake.path(dataset, symbol, day)
+    try:
+        with path.open("rb") as file, pq.ParquetFile(file, page_checksum_verification=True) as stored:
+            for batch in stored.iter_batches(rows, columns=columns, use_threads=False):
+                yield pa.Table.from_batches([batch])
+    except FileNotFoundError as error:
+        raise no_such_days(dataset, symbol, [day]) from error
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path, str(error)) from error
 
 
 def is_intact(path: Path) -> bool:

@@ -1,17 +1,23 @@
 """The one partition that another partition is made from, as its plan saw it.
 
-Belongs here: what every dataset does that is made day by day from one stored dataset: take outcome and content from the upstream's footer,
-name it as the source, notice that it was replaced. Does not belong here: errors of a dataset (its builder has their numbers and texts).
+Belongs here: what every dataset does that is made day by day from a stored dataset: take outcome and content from the upstream's footer,
+decide a day without it, name it as the source, notice that it was replaced. Does not belong here: errors of a dataset (its builder has
+their numbers and texts).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-from .building import DayPlan, Json, SourceSlice
+from ..errors import PlatformError, QualityError
+from .building import DayPlan, Json, Outcome, SourceSlice
 from .footer import Footer
+
+if TYPE_CHECKING:
+    from ..sessions import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,36 @@ def plan_from(common: Mapping[str, Any], name: str, footer: Footer) -> DayPlan:
         decided=decided,
         reason=None if decided is None else footer.reason,
     )
+
+
+def plan_without(
+    common: Mapping[str, Any], now: datetime, missing: PlatformError, *, pending: str, key: str, made: str, source: str
+) -> DayPlan:
+    """Decide a day whose upstream is not in the lake: CLOSED without a session, PENDING before it opens, otherwise MISSING.
+
+    Args:
+        common: fields of the plan, ``session`` among them.
+        now: time of day.
+        missing: the error of a day that should have its upstream.
+        pending: code of the error before the session opens, of the family E4.
+        key: asset key of the dataset that is made, such as ``MNQ/bars_1s``.
+        made: what is made, as people call it, such as ``bars``.
+        source: what it is made from, such as ``ticks``.
+    """
+    session: Session = common["session"]
+    day = session.trade_date.isoformat()
+    if not session.is_open:
+        return DayPlan(**common, decided=Outcome.CLOSED, reason=session.reason or "no session on this date")
+    if session.opens_at is not None and now < session.opens_at:
+        reason = f"the session of {day} opens at {session.opens_at:%Y-%m-%d %H:%M} UTC"
+        error = QualityError(
+            pending,
+            f"{key.split('/', maxsplit=1)[0]} {day} has no {made} yet: {reason}",
+            f"a session without {source} that has not begun is asked again later; nothing was written",
+            f"tp backfill {key} --from {day} --to {day}",
+        )
+        return DayPlan(**common, decided=Outcome.PENDING, reason=reason, error=error)
+    return DayPlan(**common, decided=Outcome.MISSING, reason=missing.what, error=missing)
 
 
 def sources_of(plan: DayPlan) -> tuple[SourceSlice, ...]:

@@ -9,7 +9,7 @@ from .implied_vol import ImpliedVol, IvFlag, implied_vol
 from .normal import normal_cdf, normal_pdf
 from .parity import ParityFit, ParityFlag, ParitySource, parity_forward
 from .pricing import black76_price, bsm_price
-from .timing import settlement_at, settlements_us, years_act365
+from .timing import years_act365
 
 __all__ = [
     "Greeks",
@@ -28,7 +28,5 @@ __all__ = [
     "normal_cdf",
     "normal_pdf",
     "parity_forward",
-    "settlement_at",
-    "settlements_us",
     "years_act365",
 ]

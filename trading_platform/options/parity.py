@@ -106,6 +106,19 @@ class _Pairs(NamedTuple):
     put_spread: Floats
 
 
+class _Regression(NamedTuple):
+    """The own regression of each group; attributes as in ``ParityFit``, and the means that it goes through."""
+
+    n: Ints
+    mean_strike: Floats
+    mean_difference: Floats
+    discount: Floats
+    forward: Floats
+    rms: Floats
+    rate_error: Floats
+    median_spread: Floats
+
+
 def parity_forward(
     group: npt.ArrayLike,
     strike: FloatLike,
@@ -162,7 +175,8 @@ def _same_strike(lines: _Lines) -> Bools:
     return np.asarray((lines.group[1:] == lines.group[:-1]) & (lines.strike[1:] == lines.strike[:-1]))
 
 
-def _fit(pairs: _Pairs, spots: Floats, taus: Floats) -> ParityFit:
+def _regress(pairs: _Pairs, taus: Floats) -> _Regression:
+    """Fit a line through the pairs of each group."""
     count = len(taus)
     n = np.bincount(pairs.group, minlength=count)
 
@@ -180,38 +194,46 @@ def _fit(pairs: _Pairs, spots: Floats, taus: Floats) -> ParityFit:
     rms = np.where(n >= 2, np.sqrt(squares / n), np.nan)
     rate_error = np.where(n >= 3, np.sqrt(squares / (n - 2) / square) / (discount * taus), np.nan)
     spread = _median(np.tile(pairs.group, 2), np.concatenate([pairs.call_spread, pairs.put_spread]), count)
+    return _Regression(n, mean_strike, mean_difference, discount, forward, rms, rate_error, spread)
 
-    flag = np.zeros(count, np.uint8)
-    flag[~(rms < MAX_RMS_PER_SPREAD * spread)] = ParityFlag.RESIDUALS_TOO_LARGE
-    flag[~((discount > DISCOUNT_ABOVE) & (discount <= DISCOUNT_UP_TO))] = ParityFlag.DISCOUNT_OUT_OF_RANGE
-    flag[n < MIN_STRIKES] = ParityFlag.TOO_FEW_STRIKES
+
+def _judge(own: _Regression, taus: Floats) -> Flags:
+    """Return a ``ParityFlag`` for each group."""
+    flag = np.zeros(len(taus), np.uint8)
+    flag[~(own.rms < MAX_RMS_PER_SPREAD * own.median_spread)] = ParityFlag.RESIDUALS_TOO_LARGE
+    flag[~((own.discount > DISCOUNT_ABOVE) & (own.discount <= DISCOUNT_UP_TO))] = ParityFlag.DISCOUNT_OUT_OF_RANGE
+    flag[own.n < MIN_STRIKES] = ParityFlag.TOO_FEW_STRIKES
     flag[np.isnan(taus)] = ParityFlag.SETTLED
-    accepted = flag == ParityFlag.OK
+    return flag
 
-    neighbour = _neighbours(taus, accepted, rate_error)
+
+def _fit(pairs: _Pairs, spots: Floats, taus: Floats) -> ParityFit:
+    own = _regress(pairs, taus)
+    flag = _judge(own, taus)
+    accepted = flag == ParityFlag.OK
+    neighbour = _neighbours(taus, accepted, own.rate_error)
     donor = np.maximum(neighbour, 0)
-    donor_rate = -np.log(discount[donor]) / taus[donor]
-    donor_carry = np.log(forward[donor] / spots[donor]) / taus[donor]
+    donor_rate = -np.log(own.discount[donor]) / taus[donor]
+    donor_carry = np.log(own.forward[donor] / spots[donor]) / taus[donor]
     helped_discount = np.exp(-donor_rate * taus)
     # With the slope given, least squares of the intercept is the mean.
-    helped_forward = np.where(
-        n > 0, mean_strike + mean_difference / helped_discount, spots * np.exp(donor_carry * taus)
-    )
+    own_quotes = own.mean_strike + own.mean_difference / helped_discount
+    helped_forward = np.where(own.n > 0, own_quotes, spots * np.exp(donor_carry * taus))
     source = np.select(
-        [accepted, neighbour < 0, n > 0],
+        [accepted, neighbour < 0, own.n > 0],
         [ParitySource.OWN, ParitySource.NONE, ParitySource.NEIGHBOUR_RATE],
         ParitySource.NEIGHBOUR_CARRY,
     ).astype(np.uint8)
     none = source == ParitySource.NONE
     return ParityFit(
-        forward=np.where(accepted, forward, np.where(none, np.nan, helped_forward)),
-        discount=np.where(accepted, discount, np.where(none, np.nan, helped_discount)),
-        own_forward=forward,
-        own_discount=discount,
-        rms=rms,
-        rate_error=rate_error,
-        median_spread=spread,
-        n=n,
+        forward=np.where(accepted, own.forward, np.where(none, np.nan, helped_forward)),
+        discount=np.where(accepted, own.discount, np.where(none, np.nan, helped_discount)),
+        own_forward=own.forward,
+        own_discount=own.discount,
+        rms=own.rms,
+        rate_error=own.rate_error,
+        median_spread=own.median_spread,
+        n=own.n,
         flag=flag,
         source=source,
         neighbour=neighbour,

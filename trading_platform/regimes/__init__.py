@@ -7,8 +7,8 @@ here: gamma exposure itself (``trading_platform.gex``, ``trading_platform.gexfee
 from __future__ import annotations
 
 from .builder import GexRegimesBuilder
+from .changes import StateChange, changes_of
 from .parameters import STATES, RegimeParameters, State, load_parameters
-from .percentiles import trailing_percentile
 from .picture import regime_ribbon
 from .reasons import parse_reason
 from .regimes import regimes_of
@@ -22,11 +22,12 @@ __all__ = [
     "Route",
     "RoutingTable",
     "State",
+    "StateChange",
+    "changes_of",
     "load_parameters",
     "load_routing",
     "parse_reason",
     "regime_ribbon",
     "regimes_of",
-    "trailing_percentile",
     "upstream_of",
 ]

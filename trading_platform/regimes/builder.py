@@ -15,36 +15,34 @@ import polars as pl
 import pyarrow as pa
 
 from ..errors import LakeError, QualityError
-from ..instants import MICROSECONDS, us_of
+from ..instants import us_of
 from ..lake.building import (
     BuildReport,
     CheckResult,
     DayPlan,
     Json,
-    Outcome,
     Preview,
     SourceChangedError,
     SourceSlice,
 )
 from ..lake.contracts import GEX_REGIMES
 from ..lake.reader import read
+from ..lake.upstream import UpstreamDay, plan_without
 from ..sessions import trading_spans
 from .checks import CHECKS, check_facts, regime_facts
 from .parameters import RegimeParameters
 from .regimes import regimes_of
-from .upstream import DATASETS, SNAPSHOTS, Partition, read_observations
+from .upstream import DATASETS, SNAPSHOTS, read_observations
 
 if TYPE_CHECKING:
     from ..clock import Clock
     from ..instruments import Instrument
     from ..lake import Lake
     from ..lake.contract import DatasetContract
-    from ..lake.footer import Footer
     from ..lake.writer import PartitionWriter
     from ..sessions import Session, TradingCalendar
 
 CODE_VERSION: Final = "1"
-PREVIEW_BUCKETS: Final = 120
 
 
 class GexReplacedError(SourceChangedError):
@@ -133,30 +131,19 @@ class GexRegimesBuilder:
             return DayPlan(**common, decided=main.outcome, reason=main.reason)
         absent = [name for name, footer in footers.items() if footer is None]
         if absent:
-            return self._plan_without(common, session, absent[0])
-        return DayPlan(**common, detail=tuple(Partition.of(footer) for footer in found))
-
-    def _plan_without(self, common: dict[str, Any], session: Session, absent: str) -> DayPlan:
-        """Decide a day whose upstream is not in the lake."""
-        day = session.trade_date.isoformat()
-        if not session.is_open:
-            return DayPlan(**common, decided=Outcome.CLOSED, reason=session.reason or "no session on this date")
-        if session.opens_at is not None and self._clock.now() < session.opens_at:
-            reason = f"the session of {day} opens at {session.opens_at:%Y-%m-%d %H:%M} UTC"
-            error = QualityError(
-                "E497",
-                f"{self.symbol} {day} has no regimes yet: {reason}",
-                "a session without gamma data that has not begun is asked again later; nothing was written",
-                self._command(GEX_REGIMES.name, session.trade_date),
-            )
-            return DayPlan(**common, decided=Outcome.PENDING, reason=reason, error=error)
-        error = self._missing(absent, session.trade_date)
-        return DayPlan(**common, decided=Outcome.MISSING, reason=error.what, error=error)
+            missing, key = self._missing(absent[0], trade_date), f"{self.symbol}/{GEX_REGIMES.name}"
+            now = self._clock.now()
+            return plan_without(common, now, missing, pending="E497", key=key, made="regimes", source="gamma data")
+        planned = (
+            UpstreamDay(f"{self.symbol}/{footer.dataset}", footer.content_hash, footer.rows, footer.facts)
+            for footer in found
+        )
+        return DayPlan(**common, detail=tuple(planned))
 
     def hash_sources(self, plan: DayPlan, *, verify: bool = False) -> tuple[SourceSlice, ...]:  # noqa: ARG002
         """Return the content hashes of the upstream; they lie in its footers, so ``verify`` has nothing to add."""
-        partitions: tuple[Partition, ...] = plan.detail or ()
-        return tuple(SourceSlice(f"{self.symbol}/{one.dataset}", one.content_hash) for one in partitions)
+        planned: tuple[UpstreamDay, ...] = plan.detail or ()
+        return tuple(SourceSlice(one.name, one.content_hash) for one in planned)
 
     def build(self, plan: DayPlan, writer: PartitionWriter) -> BuildReport:
         """Make the regimes of the day and hand them over.
@@ -199,23 +186,24 @@ class GexRegimesBuilder:
         return self._facts(rows, observations.height, session, _differences(again, rows))
 
     def _facts(self, rows: pl.DataFrame, observations: int, session: Session, differences: int) -> dict[str, Json]:
-        return regime_facts(rows, observations, _whole(session), self._parameters.min_dwell_s, differences)
+        return regime_facts(rows, observations, _whole(session), self._parameters, differences)
 
     def _observations(self, day: date) -> pl.DataFrame:
         try:
-            return read_observations(self._lake, self.symbol, day, self._upstream, self._category)
+            limit = self._parameters.max_oi_dropped_pct
+            return read_observations(self._lake, self.symbol, day, self._upstream, self._category, limit)
         except LakeError as error:
             if error.code != "E507":
                 raise
             raise self._missing(self._upstream, day) from error
 
-    def _check_unchanged(self, planned: tuple[Partition, ...], day: date) -> None:
+    def _check_unchanged(self, planned: tuple[UpstreamDay, ...], day: date) -> None:
         """Refuse an upstream other than the planned one: the fingerprint names the planned content.
 
         The footers are read after the rows, so a replacement at any moment since the plan is seen.
         """
-        now: list[Footer | None] = [self._lake.footer(one.dataset, self.symbol, day) for one in planned]
-        if any(footer is None or Partition.of(footer) != one for footer, one in zip(now, planned, strict=True)):
+        now = [self._lake.footer(name, self.symbol, day) for name in self.upstream_datasets]
+        if not all(one.is_still(footer, one.rows) for footer, one in zip(now, planned, strict=True)):
             raise GexReplacedError(
                 "E498",
                 f"{self.symbol}/{self._upstream} {day} was replaced while its regimes were being made",
@@ -237,20 +225,11 @@ class GexRegimesBuilder:
 
 def preview_of(rows: pl.DataFrame, span: tuple[int, int]) -> Preview | None:
     """Return spot and number of observations in equal buckets over the trading hours, None without rows in them."""
-    start, end = span
-    step = max(MICROSECONDS, -(-(end - start) // PREVIEW_BUCKETS))
     ts = rows["ts"].to_physical().to_numpy()
-    within = (ts >= start) & (ts < end)
-    if not within.any():
+    if not ((ts >= span[0]) & (ts < span[1])).any():
         return None
-    count = -(-(end - start) // step)
-    bucket = ((ts - start) // step)[within]
-    spot = rows["spot"].fill_null(np.nan).to_numpy()[within]
-    price, volume = np.full(count, np.nan), np.zeros(count, np.int64)
-    # With repeated positions numpy keeps the last value, which is the latest spot.
-    price[bucket[~np.isnan(spot)]] = spot[~np.isnan(spot)]
-    np.add.at(volume, bucket, 1)
-    return Preview(start_us=start, step_us=step, price=price, volume=volume)
+    spot = rows["spot"].fill_null(np.nan).to_numpy()
+    return Preview.of_rows(span, ts, spot, np.ones(rows.height, np.int64))
 
 
 def _whole(session: Session) -> tuple[int, int]:

@@ -7,6 +7,7 @@ Belongs here: pure functions from rows to facts, and from facts to check results
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,8 @@ import polars as pl
 
 from ..instants import MICROSECONDS
 from ..lake.building import CheckResult, Json, Severity
-from .parameters import STATES, State
+from .observations import FEED, UNITS
+from .parameters import STATES, RegimeParameters, State
 
 # Opening, recovery after one longer gap and the lunch hour of a slow source stay below; a day of which most is unknown is of no use.
 UNKNOWN_MOST_FRAC: Final = 0.5
@@ -39,8 +41,39 @@ CHECKS: Final[Mapping[str, str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the parameters expect of the time between two observations of one origin, and what changes that.
+
+    Attributes:
+        cadence_s: time between observations.
+        staleness_s: silence after which nothing is known.
+        cadence_names: parameter (and setting) of the cadence.
+        staleness_names: the same of the silence.
+    """
+
+    cadence_s: float
+    staleness_s: float
+    cadence_names: str
+    staleness_names: str
+
+    @classmethod
+    def of(cls, parameters: RegimeParameters, origin: str) -> Expected:
+        """Return what is expected of the feed, or of chains."""
+        if origin == FEED:
+            names = ("feed_cadence_s", "feed_staleness_s (TP_GEX_STALE_AFTER_MS)")
+            return cls(parameters.feed_cadence_s, parameters.feed_staleness_s, *names)
+        staleness_s = parameters.chain_staleness_cadences * parameters.chain_cadence_s
+        names = ("chain_cadence_s (TP_CHAIN_CADENCE_S)", "chain_staleness_cadences, or chain_cadence_s")
+        return cls(parameters.chain_cadence_s, staleness_s, *names)
+
+
 def regime_facts(
-    rows: pl.DataFrame, observations: int, span: tuple[int, int], min_dwell_s: float, replay_differences: int
+    rows: pl.DataFrame,
+    observations: int,
+    span: tuple[int, int],
+    parameters: RegimeParameters,
+    replay_differences: int,
 ) -> dict[str, Json]:
     """Measure a day of rows.
 
@@ -48,7 +81,7 @@ def regime_facts(
         rows: columns of ``gex_regimes``.
         observations: observations that the upstream holds, each source and time once.
         span: first and last edge of the trading hours, epoch microseconds.
-        min_dwell_s: dwell of the parameters.
+        parameters: with which the rows were made.
         replay_differences: rows that came out otherwise when made again.
 
     Returns:
@@ -71,7 +104,13 @@ def regime_facts(
         "rows_without_reason": int((~rows["reasons"].str.starts_with("rule=")).sum()),
         "state_changes": _changes(inside).height,
         "shortest_known_stay_s": _shortest_stay_s(inside),
-        "min_dwell_s": min_dwell_s,
+        "min_dwell_s": parameters.min_dwell_s,
+        "seconds_between": _seconds_between(inside),
+        "expected": {
+            origin: asdict(Expected.of(parameters, origin))
+            for origin, unit in UNITS.items()
+            if unit in rows["gex_unit"].cast(pl.String).unique().to_list()
+        },
         "replay_differences": replay_differences,
         "sources": sorted(rows["source"].cast(pl.String).unique().to_list()),
         "parameters_hash": None if rows.is_empty() else str(rows["parameters_hash"][0]),
@@ -110,6 +149,13 @@ def _shortest_stay_s(rows: pl.DataFrame) -> float | None:
     return None if shortest is None else float(shortest) / MICROSECONDS  # type: ignore[arg-type]  # an integer column
 
 
+def _seconds_between(rows: pl.DataFrame) -> float | None:
+    """Return the middle time between two observations of one source, None without two."""
+    ordered = rows.select("source", "ts").sort("source", "ts")
+    steps = ordered.select(step=pl.col("ts").diff().over("source"))["step"].drop_nulls().dt.total_microseconds()
+    return None if steps.is_empty() else round(float(np.median(steps.to_numpy())) / MICROSECONDS, 3)
+
+
 def ribbon(rows: pl.DataFrame, span: tuple[int, int]) -> str:
     """Return the state at the end of each of ``RIBBON_BUCKETS`` equal parts of the trading hours, one letter each, ``.`` without a row."""
     start, end = span
@@ -142,6 +188,7 @@ def check_facts(facts: Mapping[str, Json]) -> tuple[CheckResult, ...]:
     shown_share = (
         "no observations in trading hours" if share is None else f"{share:.1%} of the observations are unknown"
     )
+    remedy = _too_seldom(facts) if is_unknown else ""
     return (
         _result(
             "every_observation_has_a_regime", rows == observations, error, f"{rows} rows of {observations} observations"
@@ -150,8 +197,34 @@ def check_facts(facts: Mapping[str, Json]) -> tuple[CheckResult, ...]:
         _result("every_row_has_a_reason", unexplained == 0, error, f"{unexplained} rows without a reason"),
         _result("replay_gives_the_same_rows", differences == 0, error, f"{differences} rows came out otherwise"),
         _result("states_last_their_dwell", not is_short, error, f"shortest stay {shortest} s, dwell {dwell} s"),
-        _result("known_most_of_session", not is_unknown, warning, f"{shown_share}, at most {UNKNOWN_MOST_FRAC:.0%}"),
+        _result(
+            "known_most_of_session", not is_unknown, warning, f"{shown_share}, at most {UNKNOWN_MOST_FRAC:.0%}{remedy}"
+        ),
     )
+
+
+def _too_seldom(facts: Mapping[str, Json]) -> str:
+    """Say which parameter is for observations that come less often than expected; empty if that is not why most is unknown."""
+    causes, expected, seconds = facts.get("unknown_by_cause"), facts.get("expected"), facts.get("seconds_between")
+    if not isinstance(causes, Mapping) or not isinstance(expected, Mapping) or not isinstance(seconds, float | int):
+        return ""
+    own = {str(cause): int(str(rows)) for cause, rows in causes.items() if cause != "held"}
+    cause = max(own, key=lambda name: own[name], default="")
+    for limits in expected.values():
+        if not isinstance(limits, Mapping):
+            continue
+        cadence_s, staleness_s = float(str(limits["cadence_s"])), float(str(limits["staleness_s"]))
+        if cause in ("gap", "stale") and seconds > staleness_s:
+            return (
+                f"; most by why={cause}: an observation comes every {seconds:g} s (median) and serves {staleness_s:g} s: "
+                f"{limits['staleness_names']}"
+            )
+        if cause == "coverage" and seconds > cadence_s:
+            return (
+                f"; most by why=coverage: an observation comes every {seconds:g} s (median), expected is one every {cadence_s:g} s: "
+                f"set {limits['cadence_names']}, in regimes.toml for one symbol"
+            )
+    return ""
 
 
 def _count(facts: Mapping[str, Json], name: str) -> int:

@@ -14,11 +14,13 @@ a far round number.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import polars as pl
+
+from .parameters import RegimeParameters
 
 CHAIN: Final = "chain"
 FEED: Final = "feed"
@@ -36,7 +38,11 @@ LEVEL_COLUMNS: Final = (
     "naive_n_crossings",
     "naive_call_wall_band",
     "naive_put_wall_band",
+    "oi_unknown_call_pct",
+    "oi_unknown_put_pct",
     "oi_dropped_pct",
+    "oi_dropped_call_pct",
+    "oi_dropped_put_pct",
     "vendor_gap_call_pct",
     "vendor_gap_put_pct",
     "atm_iv_30d",
@@ -75,14 +81,18 @@ OBSERVATION_SCHEMA: Final = pl.Schema(
         "is_conflict": pl.Boolean(),
     }
 )
+_OF_SIDES: Final = ("oi_unknown_call_pct", "oi_unknown_put_pct", "oi_dropped_call_pct", "oi_dropped_put_pct")
 _PRICES: Final = ("spot", "zero_gamma", "call_wall", "put_wall")
 
 
-def observations_of_levels(levels: pl.DataFrame) -> pl.DataFrame:
+def observations_of_levels(
+    levels: pl.DataFrame, max_oi_dropped_pct: float = RegimeParameters().max_oi_dropped_pct
+) -> pl.DataFrame:
     """Return the observations of chain snapshots.
 
     Args:
         levels: ``LEVEL_COLUMNS`` of ``gex_levels``, any order of rows.
+        max_oi_dropped_pct: a side of which more is unknown is a missing input, because its sum, and so the sign of net, says nothing.
 
     Returns:
         Columns of ``OBSERVATION_SCHEMA`` in order of (source, ts), one row per pair.
@@ -106,6 +116,7 @@ def observations_of_levels(levels: pl.DataFrame) -> pl.DataFrame:
         zero_dte_frac=pl.when(gross > 0).then((zero_call - zero_put) / gross),
         atm_iv="atm_iv_30d",
         is_repeat="is_repeat",
+        **{name: name for name in _OF_SIDES},
     )
     reasons = {
         "spot": "null",
@@ -115,8 +126,10 @@ def observations_of_levels(levels: pl.DataFrame) -> pl.DataFrame:
         "zero_gamma": "null",
         "oi_dropped_pct": "null",
         "atm_iv": "null",
+        "oi_unknown_call_pct": "null",
+        "oi_unknown_put_pct": "null",
     }
-    return _finished(frame, reasons)
+    return _finished(frame, reasons, [_lost(name, max_oi_dropped_pct) for name in _OF_SIDES])
 
 
 def observations_of_snapshots(snapshots: pl.DataFrame, ladder: pl.DataFrame, category: str) -> pl.DataFrame:
@@ -172,10 +185,20 @@ def ladder_of(strikes: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame({"ts": pl.Series(ts).cast(OBSERVATION_SCHEMA["ts"]), "ladder_net": net, "ladder_gross": gross})
 
 
-def _finished(frame: pl.DataFrame, reasons: Mapping[str, str]) -> pl.DataFrame:
+def _lost(name: str, limit: float) -> pl.Expr:
+    """Return ``name:above_limit`` where too much of a side is lost, unless the rule for both sides says so by itself."""
+    said = (
+        (pl.col("oi_dropped_pct") > limit).fill_null(value=False)
+        if name.startswith("oi_dropped")
+        else pl.lit(value=False)
+    )
+    return pl.when((pl.col(name) > limit) & ~said).then(pl.lit(f"{name}:above_limit"))
+
+
+def _finished(frame: pl.DataFrame, reasons: Mapping[str, str], more: Sequence[pl.Expr] = ()) -> pl.DataFrame:
     """Null what is no number, name what is missing, and keep one row per source and time."""
     numbers = [name for name, dtype in frame.schema.items() if dtype == pl.Float64]
-    causes = [_why_missing(name, reason, is_number=name in numbers) for name, reason in reasons.items()]
+    causes = [_why_missing(name, reason, is_number=name in numbers) for name, reason in reasons.items()] + list(more)
     unusable = {name: _is_unusable(name) for name in numbers}
     no_wall = pl.all_horizontal(pl.col(name).is_null() | unusable[name] for name in ("call_wall", "put_wall"))
     causes.append(pl.when(no_wall).then(pl.lit("walls:null")))

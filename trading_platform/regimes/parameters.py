@@ -2,9 +2,13 @@
 
 Belongs here: every number that shapes a regime. Does not belong here: the rules that use them (``rules.py``, ``states.py``).
 The defaults are those of the published design (distances 0.25 and 0.5 sigma, coverage 70 %, dwell 2 min); a default with another origin
-says so. Each parameter changes some output: ``test_r4_every_parameter_changes_some_output``.
+says so. Each parameter changes some output: ``test_r2_every_parameter_changes_some_output``.
 
-``<home>/regimes.toml`` changes them for all symbols or for one::
+Limits that enrichment has as well (latency and staleness of the feed, cadence and latency of the chains) come from the settings
+(``TP_GEX_LATENCY_MS``, ``TP_GEX_STALE_AFTER_MS``, ``TP_CHAIN_CADENCE_S``, ``TP_CHAIN_LATENCY_MS``), so both judge the same snapshot alike
+unless told otherwise.
+
+``<home>/regimes.toml`` changes all of them, settings included, for all symbols or for one::
 
     [all]
     min_dwell_s = 180
@@ -17,17 +21,18 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 from ..errors import ConfigurationError
+from ..settings import CHAIN_STALE_CADENCES, GammaSettings, default_of
 
 FILE_NAME: Final = "regimes.toml"
+_SHOWN_BITS: Final = 64
 _NOTHING_DONE: Final = (
     "a regime made with a wrong or misspelt parameter would look like a right one; nothing was read or written"
 )
@@ -75,12 +80,21 @@ class RegimeParameters:
     full_coverage_frac: float = _number(0.9, 0.1, 1.0, "observed share of the medium window that ends unknown")
     feed_cadence_s: float = _number(1.0, 0.1, 600.0, "seconds between snapshots of the feed in regular hours")
     # Free chain files refresh about every five minutes; a faster source fulfils a slower cadence as well.
-    chain_cadence_s: float = _number(300.0, 1.0, 3_600.0, "seconds between chain snapshots")
-    feed_staleness_s: float = _number(60.0, 1.0, 3_600.0, "age from which a feed snapshot says nothing, seconds")
-    chain_staleness_cadences: float = _number(2.0, 1.0, 20.0, "the same for chains, in cadences")
-    # While it is not documented whether the vendor rounds its whole-second stamps, they may be up to a second early.
-    feed_latency_ms: int = _number(1_000, 0, 600_000, "from the stamp of a feed snapshot to when it can be known")
-    chain_latency_ms: int = _number(0, 0, 3_600_000, "from the stamp of a chain to when it can be known")
+    chain_cadence_s: float = _number(
+        float(default_of("chain_cadence_s")), 1.0, 3_600.0, "seconds between chain snapshots"
+    )
+    feed_staleness_s: float = _number(
+        default_of("gex_stale_after_ms") / 1_000, 0.001, 3_600.0, "age from which a feed snapshot says nothing, seconds"
+    )
+    chain_staleness_cadences: float = _number(
+        float(CHAIN_STALE_CADENCES), 1.0, 20.0, "the same for chains, in cadences"
+    )
+    feed_latency_ms: int = _number(
+        default_of("gex_latency_ms"), 0, 600_000, "from the stamp of a feed snapshot to when it can be known"
+    )
+    chain_latency_ms: int = _number(
+        default_of("chain_latency_ms"), 0, 3_600_000, "from the stamp of a chain to when it can be known"
+    )
     sigma_horizon_min: float = _number(
         30.0, 1.0, 390.0, "horizon of the sigma in which distances are measured, minutes"
     )
@@ -97,7 +111,9 @@ class RegimeParameters:
     wall_stability_exit: float = _number(0.64, 0.0, 1.0, "share of the medium window with the same wall to stay pinned")
     # Below half a strike step of SPX (4 bp) and NDX (2 bp), above the drift of a basis within one window.
     same_wall_frac: float = _number(0.0001, 0.0, 0.01, "two strikes within this share of spot are the same wall")
-    max_oi_dropped_pct: float = _number(5.0, 0.0, 100.0, "open interest without usable volatility that is tolerated")
+    max_oi_dropped_pct: float = _number(
+        5.0, 0.0, 100.0, "open interest that is tolerated to be unknown or without volatility"
+    )
     # 15 %: the outer edge of the gaps seen between own and vendor gamma of sound files.
     max_vendor_gap_pct: float = _number(15.0, 0.0, 100.0, "gap of own to vendor gamma of a side that is tolerated")
     min_dwell_s: float = _number(120.0, 0.0, 3_600.0, "time over which a new state must hold before it is entered")
@@ -127,27 +143,49 @@ class RegimeParameters:
         return {name: float(value) for name, value in asdict(self).items()}
 
 
-def load_parameters(path: Path | None, symbol: str) -> RegimeParameters:
-    """Return the defaults with the user's changes over them.
+def load_parameters(
+    path: Path | None,
+    symbol: str,
+    settings: GammaSettings | None = None,
+    *,
+    known_symbols: Collection[str] | None = None,
+) -> RegimeParameters:
+    """Return the defaults with the settings over them and the user's changes over both.
 
     Args:
-        path: ``regimes.toml``; None or an absent file gives the defaults.
+        path: ``regimes.toml``; None or an absent file changes nothing.
         symbol: its table ``[symbols.<symbol>]`` wins over ``[all]``.
+        settings: of enrichment and regimes alike; None for their defaults.
+        known_symbols: symbols that may have a table: those of the registry with gamma exposure of their own; None looks at no spelling.
 
     Raises:
-        ConfigurationError: E180 if the file cannot be read, E181 for an unknown key, E182 for a value of the wrong type or range.
+        ConfigurationError: E180 if the file cannot be read, E181 for an unknown key or symbol, E182 for a value of the wrong type or range.
     """
     stored = read_toml(path)
     where = "" if path is None else path.name
     refuse_unknown(stored, ("all", "symbols"), where)
-    changes = dict(table_of(stored, "all", where))
+    own = dict(table_of(stored, "all", where))
     known = tuple(item.name for item in fields(RegimeParameters))
-    refuse_unknown(changes, known, f"{where} [all]")
+    refuse_unknown(own, known, f"{where} [all]")
     per_symbol = table_of(stored, "symbols", where)
+    if known_symbols is not None:
+        refuse_unknown(per_symbol, tuple(known_symbols), f"{where} [symbols]")
     for name in per_symbol:
         refuse_unknown(table_of(per_symbol, name, f"{where} [symbols]"), known, f"{where} [symbols.{name}]")
-    changes.update(per_symbol.get(symbol, {}))
-    return RegimeParameters(**changes)
+    own.update(per_symbol.get(symbol, {}))
+    return RegimeParameters(**{**_of_settings(settings), **own})
+
+
+def _of_settings(settings: GammaSettings | None) -> dict[str, float]:
+    """Return the parameters that the settings decide unless the file says otherwise."""
+    if settings is None:
+        return {}
+    return {
+        "feed_latency_ms": settings.gex_latency_ms,
+        "feed_staleness_s": settings.gex_stale_after_ms / 1_000,
+        "chain_cadence_s": float(settings.chain_cadence_s),
+        "chain_latency_ms": settings.chain_latency_ms,
+    }
 
 
 def read_toml(path: Path | None) -> Mapping[str, Any]:
@@ -162,7 +200,11 @@ def read_toml(path: Path | None) -> Mapping[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: no TOML, no UTF-8, a number of thousands of digits
         raise ConfigurationError(
             "E180",
             f"{path.name} cannot be read: {error}",
@@ -180,7 +222,7 @@ def table_of(stored: Mapping[str, Any], name: str, where: str) -> Mapping[str, A
     table = stored.get(name, {})
     if not isinstance(table, Mapping):
         raise ConfigurationError(
-            "E182", f"{name} in {where}: expected a table, was {table!r}", _NOTHING_DONE, "tp config"
+            "E182", f"{name} in {where}: expected a table, was {_shown(table)}", _NOTHING_DONE, "tp config"
         )
     return table
 
@@ -193,7 +235,7 @@ def refuse_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str)
     """
     for key in table:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
+            near = difflib.get_close_matches(key, known, n=1) or difflib.get_close_matches(key.upper(), known, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(known)}"
             raise ConfigurationError("E181", f"unknown key {key!r} in {where}{hint}", _NOTHING_DONE, "tp config")
 
@@ -202,15 +244,23 @@ def _check(item: Field[Any], value: object) -> None:
     low, high = item.metadata["low"], item.metadata["high"]
     whole = isinstance(item.default, int)
     is_number = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and low <= value <= high:  # type: ignore[arg-type]  # it is a number
+    # Infinity, NaN and whole numbers that no float can hold all fail the comparison.
+    if is_number and low <= value <= high:
         return
     kind = "a whole number" if whole else "a number"
     raise ConfigurationError(
         "E182",
-        f"{item.name} ({item.metadata['text']}): expected {kind} from {low:g} to {high:g}, was {value!r}",
+        f"{item.name} ({item.metadata['text']}): expected {kind} from {low:g} to {high:g}, was {_shown(value)}",
         _NOTHING_DONE,
         "tp config",
     )
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message; Python refuses to write whole numbers of thousands of digits."""
+    if isinstance(value, int) and value.bit_length() > _SHOWN_BITS:
+        return f"a whole number of {value.bit_length()} bits"
+    return repr(value)
 
 
 def _rising(parameters: RegimeParameters, *names: str) -> None:

@@ -114,8 +114,13 @@ def _step_columns(steps: list[Step], ts: Ints, reasons: list[str]) -> dict[str, 
 
 
 def _valid_until(rows: SessionObservations, features: Features, spans: Spans, parameters: RegimeParameters) -> Ints:
-    """Return when a row loses its meaning without a newer one: its values too old, or trading over."""
-    stale = np.where(features.age_us < 0, rows.ts, rows.ts - features.age_us + rows.staleness_us(parameters))
+    """Return when a row loses its meaning without a newer one: its values too old, or trading over.
+
+    The newer one is known as late as this one was, so the latency counts: otherwise a chain whose successor failed would end before the
+    one after that is known.
+    """
+    serves_us = rows.latency_us(parameters) + rows.staleness_us(parameters)
+    stale = np.where(features.age_us < 0, rows.ts, rows.ts - features.age_us + serves_us)
     ends = np.array([end for _, end in spans], np.int64)
     trading_ends = ends[np.searchsorted(ends, rows.ts, side="right")]
     return np.maximum(np.minimum(stale, trading_ends), rows.ts)

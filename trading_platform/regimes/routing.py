@@ -86,9 +86,8 @@ def load_routing(path: Path | None = None) -> RoutingTable:
         path: ``regime_routing.toml``; None or an absent file gives the packaged table.
 
     Raises:
-        ConfigurationError: E180 if the file cannot be read, E181 for an unknown regime or key, E183 for a malformed route, E184
-        for a strategy
-            that does not exist or one under ``unknown``.
+        ConfigurationError: E180 if the file cannot be read, E181 for an unknown regime or key, E183 for a malformed route, E184 for a
+            strategy that does not exist or one under ``unknown``.
     """
     own = _routes(read_toml(path), "" if path is None else path.name, is_custom=True)
     return RoutingTable(MappingProxyType({**_packaged(), **own}))

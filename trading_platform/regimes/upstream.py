@@ -1,27 +1,24 @@
 """The stored partitions that regimes are made from.
 
-Belongs here: which datasets feed which kind of instrument, their state, and reading them into observations. Does not belong here: what the
+Belongs here: which datasets feed which kind of instrument, and reading them into observations. Does not belong here: what the
 rows mean (``observations.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from ..errors import QualityError
+from ..gexfeed.categories import category_missing
 from ..instruments.model import InstrumentKind
-from ..lake.footer import Footer, damaged
-from ..lake.reader import read
+from ..lake.contracts import GEX_STRIKES
+from ..lake.reader import read, row_groups
 from .observations import LEVEL_COLUMNS, SNAPSHOT_COLUMNS, ladder_of, observations_of_levels, observations_of_snapshots
 
 if TYPE_CHECKING:
@@ -40,21 +37,9 @@ def upstream_of(instrument: Instrument) -> str:
     return SNAPSHOTS if instrument.kind is InstrumentKind.VENDOR_SERIES else LEVELS
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """One upstream partition as the plan saw it."""
-
-    dataset: str
-    content_hash: str
-    rows: int
-
-    @classmethod
-    def of(cls, footer: Footer) -> Partition:
-        """Take what identifies the content."""
-        return cls(footer.dataset, footer.content_hash, footer.rows)
-
-
-def read_observations(lake: Lake, symbol: str, day: date, upstream: str, category: str) -> pl.DataFrame:
+def read_observations(
+    lake: Lake, symbol: str, day: date, upstream: str, category: str, max_oi_dropped_pct: float
+) -> pl.DataFrame:
     """Read the observations of a trade date.
 
     Args:
@@ -63,38 +48,27 @@ def read_observations(lake: Lake, symbol: str, day: date, upstream: str, categor
         day: trade date.
         upstream: ``gex_levels`` or ``gex_snapshots``.
         category: of the feed; not looked at for chains.
+        max_oi_dropped_pct: of chains; see ``observations_of_levels``.
 
     Raises:
         LakeError: E505 if a file is damaged, E507 if one is not there.
         QualityError: E499 if the feed has snapshots of other categories only.
     """
     if upstream == LEVELS:
-        return observations_of_levels(read(lake, LEVELS, symbol, day, columns=LEVEL_COLUMNS))
+        return observations_of_levels(read(lake, LEVELS, symbol, day, columns=LEVEL_COLUMNS), max_oi_dropped_pct)
     snapshots = read(lake, SNAPSHOTS, symbol, day, columns=SNAPSHOT_COLUMNS)
     there = snapshots["category"].cast(pl.String).unique().sort().to_list()
     if there and category not in there:
-        raise QualityError(
-            "E499",
-            f"{symbol}/{SNAPSHOTS} {day} has no snapshots of {category}, only of {', '.join(there)}",
-            "regimes are made from one category of the feed, and its history file of that day was not imported; nothing was written",
-            f"tp backfill {symbol}/{SNAPSHOTS} --from {day} --to {day}",
-        )
-    return observations_of_snapshots(
-        snapshots, ladder_of(_strikes(lake.path(STRIKES, symbol, day), category)), category
-    )
+        raise category_missing(symbol, day, category, there, "regimes")
+    return observations_of_snapshots(snapshots, ladder_of(_strikes(lake, symbol, day, category)), category)
 
 
-def _strikes(path: Path, category: str) -> pl.DataFrame:
+def _strikes(lake: Lake, symbol: str, day: date, category: str) -> pl.DataFrame:
     """Return ts and gex_vol of one category, row group by row group: a day holds millions of strikes of three categories."""
-    tables = []
-    try:
-        with path.open("rb") as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
-            schema = file.schema_arrow
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=["category", "ts", "gex_vol"], use_threads=False)
-                chosen = pc.equal(table.column("category").cast(pa.string()), category)
-                tables.append(table.drop_columns("category").filter(chosen).select(["ts", "gex_vol"]))
-    except (pa.ArrowException, OSError) as error:
-        raise damaged(path, str(error)) from error
-    empty = pa.schema([schema.field("ts"), schema.field("gex_vol")]).empty_table()
-    return pl.DataFrame(pl.from_arrow(pa.concat_tables([*tables, empty])))
+    chosen = []
+    for table in row_groups(lake, STRIKES, symbol, day, ["category", "ts", "gex_vol"]):
+        of_category = pc.equal(table.column("category").cast(pa.string()), category)
+        chosen.append(table.select(["ts", "gex_vol"]).filter(of_category))
+    if not chosen:
+        return GEX_STRIKES.empty().select("ts", "gex_vol")
+    return pl.DataFrame(pl.from_arrow(pa.concat_tables(chosen)))

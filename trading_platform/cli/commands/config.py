@@ -11,18 +11,8 @@ import typer
 from pydantic import SecretStr
 
 from ...errors import ConfigurationError
-from ...settings import (
-    DOTENV,
-    HOME_FOLDER,
-    LEGACY_NAMES,
-    Home,
-    Settings,
-    dotenv_of,
-    find_home,
-    load_settings,
-    unknown_settings,
-    variable_of,
-)
+from ...home import HOME_FOLDER, Home, find_home
+from ...settings import DOTENV, LEGACY_NAMES, Settings, dotenv_of, load_settings, unknown_settings, variable_of
 from .. import console
 from ..options import JsonOption
 
@@ -124,6 +114,10 @@ def _layout(home: Home) -> list[tuple[str, bool, str]]:
         (home.spend_ledger, "what was paid to vendors; without it the limits per day and month do not hold"),
         (home.instruments_toml, "active instruments and changes to the registry"),
         (home.regimes_toml, "changes to the parameters of gamma regimes; the defaults where it is absent"),
+        (
+            home.regime_routing_toml,
+            "changes to the table from gamma regime to strategies; the packaged one where it is absent",
+        ),
         (home.rolls_csv, "explicit rolls; the calendar rule where it is absent"),
         (home.sources_toml, "files outside the data folder (tp import)"),
     )

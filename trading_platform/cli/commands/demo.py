@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...errors import ConfigurationError
+from ...home import HOME_FOLDER, Home, find_home, open_home, refuse_mixture
 from ...instruments import load_registry, load_roll_table
-from ...settings import HOME_FOLDER, SYNTHETIC_LABEL, Home, find_home, open_home, refuse_mixture
+from ...settings import SYNTHETIC_LABEL
 from .. import console
 from ..folders import command_for, make_home, named_home, read_instruments, write_instruments
 from ..options import DryRunOption, HomeOption, JsonOption

@@ -1,4 +1,4 @@
-"""``tp export``: bars as files for other tools."""
+"""``tp export``: bars as files for other tools; ticks are in the module beside this one."""
 
 from __future__ import annotations
 
@@ -15,21 +15,13 @@ import typer
 
 from ...clock import SystemClock
 from ...errors import ConfigurationError, command
-from ...sessions import opened, weekdays_between
-from ...settings import SYNTHETIC_LABEL, load_settings
-from .. import console
+from ...sessions import opened
+from ...settings import load_settings
+from ..export_days import days_asked, report
 from ..folders import registry_of
-from ..options import (
-    DayOption,
-    DryRunOption,
-    FirstOption,
-    JsonOption,
-    LastOption,
-    command_family,
-    day_of,
-    range_to_latest,
-)
+from ..options import DayOption, DryRunOption, FirstOption, JsonOption, LastOption, command_family
 from ..platform import locate_home
+from . import export_ticks
 
 if TYPE_CHECKING:
     from ...bars import ExportedDay
@@ -43,7 +35,7 @@ Write the bars of one or more trade dates as files, one per day, made from the s
 Example: tp export bars MNQ --day 2025-09-02 --clock 5m --format csv --out exports
 
 One kind of bar: --clock 1s to 1d, --volume contracts, --ticks trades, or --dollars USD; without any, 1 minute. --from without --to
-means up to the latest trade date. The name of a CSV file of synthetic data ends in _synthetic.csv.
+means up to the latest trade date. The name of a file of synthetic data ends in _synthetic.
 
 --enriched writes every second of the session with the gamma snapshot that was known when it began, made from the stored bars_1s and
 gex_snapshots: tp export bars MNQ --day 2025-09-02 --enriched --session rth. For backtests add --latency-ms 1000.
@@ -77,6 +69,7 @@ def register(app: typer.Typer) -> None:
     """Add the command family."""
     family = command_family("Write data as files for other tools.")
     family.command("bars", help=_HELP)(bars)
+    family.command("ticks", help=export_ticks.HELP)(export_ticks.ticks)
     app.add_typer(family, name="export")
 
 
@@ -121,7 +114,9 @@ def bars(
     registry = registry_of(home)
     symbol = registry.spelled(symbol)
     instrument = registry.get(symbol)
-    days = _days(symbol, (day_of(day), day_of(first), day_of(last)), lambda: opened(SystemClock().now(), instrument))
+    days = days_asked(
+        ("tp", "export", "bars", symbol), (day, first, last), lambda: opened(SystemClock().now(), instrument)
+    )
     target, chosen = _target(out, file_format, days, symbol)
     from ...bars.export import already_there, marked
     from ...lake import LocalLake
@@ -156,7 +151,7 @@ def bars(
     else:
         refuse(target)
         exported = _to_file(run, target)
-    _report(exported, dry_run=dry_run, json_output=json_output)
+    report(exported, "bars", dry_run=dry_run, json_output=json_output)
 
 
 @dataclass(frozen=True)
@@ -200,7 +195,13 @@ def _enriched_export(
         ConfigurationError: E160 if another kind of bar was asked for as well.
         QualityError: E493 if the instrument has no underlying, or a setting makes no sense.
     """
-    from ...enrichment import AttachPolicy, EnrichedInstrument, export_enriched_bars, underlying_of
+    from ...enrichment import (
+        AttachPolicy,
+        EnrichedInstrument,
+        chain_underlying_of,
+        export_enriched_bars,
+        underlying_of,
+    )
     from ...enrichment.export import enriched_kind, is_synthetic
     from ...sessions import calendar_for
 
@@ -213,16 +214,11 @@ def _enriched_export(
             "enriched bars have one row per second; nothing was written",
             command("tp", "export", "bars", symbol, *_span(days), "--enriched"),
         )
-    settings = load_settings()
-    policy = AttachPolicy(
-        category=settings.gex_category if extra["category"] is None else str(extra["category"]),
-        gex_latency_ms=settings.gex_latency_ms if extra["latency_ms"] is None else extra["latency_ms"],
-        stale_after_ms=settings.gex_stale_after_ms,
-        stale_outside_ms=settings.gex_stale_outside_ms,
-        chain_stale_after_ms=settings.chain_stale_after_ms,
-    )
+    category = None if extra["category"] is None else str(extra["category"])
+    policy = AttachPolicy.of(load_settings(), category=category, gex_latency_ms=extra["latency_ms"])
     calendar, underlying = calendar_for(instrument.calendar), underlying_of(instrument, registry)
-    of = EnrichedInstrument(instrument, lake, calendar, underlying, SystemClock(), policy)
+    chains = chain_underlying_of(instrument, registry)
+    of = EnrichedInstrument(instrument, lake, calendar, underlying, SystemClock(), policy, chains)
     session = str(extra["session"] or SessionChoice.FULL)
     return _Export(
         partial(export_enriched_bars, of, days, session=session),
@@ -245,22 +241,6 @@ def _refuse_without_enriched(symbol: str, days: Sequence[date], extra: dict[str,
 
 def _span(days: Sequence[date]) -> tuple[object, ...]:
     return ("--from", days[0], "--to", days[-1]) if days else ()
-
-
-def _days(symbol: str, options: tuple[date | None, date | None, date | None], latest: Callable[[], date]) -> list[date]:
-    """Return the trade dates asked for; weekends own none."""
-    day, first, last = options
-    if day is not None and (first is not None or last is not None):
-        raise ConfigurationError(
-            "E160",
-            "--day and --from exclude each other",
-            "each of them says where the range begins; nothing was written",
-            command("tp", "export", "bars", symbol, "--day", day),
-        )
-    if day is not None:
-        first = last = day
-    begin, end = range_to_latest(first, last, latest, "tp", "export", "bars", symbol, choices="--day or --from")
-    return weekdays_between(begin, end)
 
 
 def _target(out: Path, file_format: FileFormat | None, days: Sequence[date], symbol: str) -> tuple[Path | None, str]:
@@ -302,24 +282,3 @@ def _moved(one: ExportedDay, folder: Path, target: Path | None) -> ExportedDay:
     if one.path is None:
         return one
     return replace(one, path=folder / one.path.name if target is None else target)
-
-
-def _report(exported: Sequence[ExportedDay], *, dry_run: bool, json_output: bool) -> None:
-    if json_output:
-        days = [
-            {
-                "trade_date": one.trade_date,
-                "path": None if one.path is None else str(one.path),
-                "rows": one.rows,
-                "reason": one.reason,
-                "synthetic": one.synthetic,
-            }
-            for one in exported
-        ]
-        console.print_json({"dry_run": dry_run, "days": days})
-        return
-    rows = [(one.trade_date, one.rows, one.path or f"no file: {one.reason}") for one in exported]
-    title = "would be written (dry run, nothing was done)" if dry_run else None
-    console.print_table(("trade date", "bars", "file"), rows, title=title)
-    if any(one.synthetic for one in exported):
-        console.out.print(SYNTHETIC_LABEL)

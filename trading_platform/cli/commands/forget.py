@@ -23,8 +23,9 @@ Remove stored days: their Parquet files, their refused rows, and that Dagster co
 Example: tp forget MNQ/ticks --day 2025-03-10 --dry-run
 
 ASSETS are keys (MNQ/ticks), patterns (MNQ/*), or Dagster selections. It shows first what would go and what was made from it, then asks;
-where nobody can be asked, --yes is needed. Source files are never touched. A day whose source is gone is refused, because its copy in
-the lake is the only one.
+where nobody can be asked, --yes is needed. Source files are never touched, neither those of Sierra Chart nor those of the gamma feed and
+saved option chains. A day whose source is gone is refused, because its copy in the lake is the only one; so is an enriched day that shows
+gamma data which are not stored now, because a backfill would put nulls in their place.
 """
 _SHOWN_DAYS = 30
 
@@ -115,7 +116,9 @@ def _finish(plan: ForgetPlan, freed: int | None, *, dry_run: bool, json_output: 
             {
                 "dry_run": dry_run,
                 "days": [_as_json(day) for day in plan.days],
-                "dependents": [_as_json(day) for day in plan.dependents],
+                "dependents": [
+                    {**_as_json(day), "can_be_made_without": day.key in plan.enriched} for day in plan.dependents
+                ],
                 "removed": removed,
                 "freed_bytes": 0 if freed is None else freed,
             }
@@ -152,12 +155,7 @@ def _print_plan(plan: ForgetPlan, *, dry_run: bool) -> None:
         console.out.print(f"file: {plan.days[0].files.rows}")
     total = sum(day.files.size_bytes for day in plan.days)
     console.out.print(f"total: {_partitions(len(plan.days))}, {total:,} bytes")
-    if plan.dependents:
-        names = ", ".join(sorted({day.key.to_user_string() for day in plan.dependents}))
-        console.out.print(
-            f"{_partitions(len(plan.dependents))} of {names} were made from them and stay as they are, but cannot be made again or "
-            "compared before these days are back; --with-dependents removes them too"
-        )
+    _print_dependents(plan)
     for day in plan.lost[:5]:
         console.err.print(f"WARNING: {day.name} could not be made again: {day.lost}", style="bold red")
     if plan.lost:
@@ -171,6 +169,29 @@ def _print_plan(plan: ForgetPlan, *, dry_run: bool) -> None:
             f"warning: source, settings or code of {_partitions(changed)} changed since; made again, they may hold other rows",
             style="yellow",
         )
+
+
+def _print_dependents(plan: ForgetPlan) -> None:
+    """Say what hangs on these days: what cannot be made without them, and what only shows something of them."""
+    needing = [day for day in plan.dependents if day.key not in plan.enriched]
+    if needing:
+        console.out.print(
+            f"{_partitions(len(needing))} of {_assets(needing)} were made from them and stay as they are, but cannot be made again or "
+            "compared before these days are back; --with-dependents removes them too"
+        )
+    showing = [day for day in plan.dependents if day.key in plan.enriched]
+    if showing:
+        days = sorted({day.trade_date for day in showing})
+        span = f"{days[0]}" if len(days) == 1 else f"{days[0]} to {days[-1]}"
+        console.out.print(
+            f"{_partitions(len(showing))} of {_assets(showing)} ({span}) show gamma data of them, on the day or before the opening of the "
+            "next one, and stay as they are; a backfill before these days are back makes them again with nulls in their place; "
+            "--with-dependents removes those of the same days too"
+        )
+
+
+def _assets(days: Sequence[StoredDay]) -> str:
+    return ", ".join(sorted({day.key.to_user_string() for day in days}))
 
 
 def _remark(day: StoredDay) -> str:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...errors import SourceError
-from ...settings import load_settings, refuse_mixture
+from ...home import refuse_mixture
+from ...instruments import load_registry
+from ...settings import load_settings
 from .. import console
 from ..folders import home_or_none
 from ..options import DryRunOption, JsonOption
@@ -24,9 +26,9 @@ Download history files of the gamma feed into the folder that TP_GEX_DIR names.
 
 Example: tp gex fetch 2025-11-13 2025-11-14 --ticker NQ_NDX --category gex_full
 
-One file per day and category; those that are there already are kept unless --force is given. ES, MES, NQ and MNQ stand for the series
-mapped to that future, SPX and NDX are series of their own. With a key in TP_GEX_API_KEY the vendor's API is asked, without one its file
-host. A file that fails does not hold up the others, and an older one is replaced only by a whole new one.
+One file per day and category; those that are there already are kept unless --force is given. A future such as MNQ stands for the series
+that the registry names for it (gex_underlying); SPX and NDX are series of their own. With a key in TP_GEX_API_KEY the vendor's API is
+asked, without one its file host. A file that fails does not hold up the others, and an older one is replaced only by a whole new one.
 """
 
 
@@ -88,11 +90,13 @@ def queue_of(
         typer.BadParameter: neither a day nor a URL is named.
         SourceError: E278 a ticker, category or URL that cannot be one of the vendor's.
     """
-    from ...gexfeed.fetch import history_request, requests_of_urls
+    from ...gexfeed.fetch import history_request, requests_of_urls, vendor_ticker
 
     if not days and not urls:
         raise typer.BadParameter("name trade dates such as 2025-11-14, or --url", param_hint="DATE")
-    requests = [history_request(day, ticker, category, with_key=with_key) for day in days for category in categories]
+    home = home_or_none()
+    series = vendor_ticker(ticker, load_registry(None if home is None else home.instruments_toml))
+    requests = [history_request(day, series, category, with_key=with_key) for day in days for category in categories]
     return [*requests, *requests_of_urls(urls)]
 
 

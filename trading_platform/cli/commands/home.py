@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ...errors import ConfigurationError, command
+from ...home import Home, home_in, refuse_mixture
 from ...instruments import Registry, parse_sierra_symbol
-from ...settings import Home, home_in, load_settings, refuse_mixture
+from ...settings import load_settings
 from .. import console
 from ..folders import command_for, home_to_create, make_home, read_instruments, registry_of, write_instruments
 from ..options import DryRunOption, HomeOption, JsonOption
@@ -101,7 +102,8 @@ def init(
         existing = make_home(path, sierra_dir=folder, gex_dir=gamma["gex_dir"], chain_dir=gamma["chain_dir"])
         _activate(existing, symbols)
     active = _active_after(existing, symbols)
-    next_command = _next_command(path, active, folder, findings)
+    has_gamma = any(gamma_folder is not None for gamma_folder in gamma.values())
+    next_command = _next_command(path, active, folder, findings, has_gamma=has_gamma)
     if json_output:
         folders = {"sierra_dir": folder, **gamma}
         console.print_json(_as_json(path, folders, active, findings, next_command, dry_run=dry_run))
@@ -166,7 +168,9 @@ def _active_after(home: Home, symbols: list[str]) -> list[str]:
     return list(dict.fromkeys([*present, *symbols]))
 
 
-def _next_command(path: Path, active: list[str], folder: Path | None, findings: Findings | None) -> str:
+def _next_command(
+    path: Path, active: list[str], folder: Path | None, findings: Findings | None, *, has_gamma: bool
+) -> str:
     roots = list(findings.contracts()) if findings is not None else []
     if not active:
         return command_for(path, f"tp instruments activate {' '.join(roots) or 'MNQ'}")
@@ -177,7 +181,8 @@ def _next_command(path: Path, active: list[str], folder: Path | None, findings: 
     if findings is not None and findings.unresolved and folder is not None:
         return command("tp", "sierra", "inspect", folder / findings.unresolved[0])
     usual = name_a_folder()
-    if folder == usual:
+    # Gamma files alone are enough to work with: what can be made of them is what the doctor says.
+    if folder == usual or (folder is None and has_gamma):
         return command_for(path, "tp doctor")
     return command_for(path, command("tp", "init", "--sierra-dir", usual))
 

@@ -12,9 +12,9 @@ import typer
 
 from ...clock import SystemClock
 from ...errors import ConfigurationError, PlatformError, QualityError, SourceError, command
+from ...home import Home
 from ...instants import instant_of, us_of
 from ...instruments import Contract, Registry, RollTable, load_roll_table
-from ...settings import Home
 from .. import console
 from ..folders import read_instruments, registry_of, write_instruments
 from ..options import DryRunOption, JsonOption, command_family

@@ -10,11 +10,11 @@ import typer
 
 from ...clock import SystemClock
 from ...errors import ConfigurationError, command
+from ...home import Home
 from ...instruments import Instrument, Registry, load_roll_table
 from ...instruments.edit import activate as activate_in
 from ...instruments.edit import new_instruments_toml, set_price_scale, set_sierra_style
 from ...sessions import opened
-from ...settings import Home
 from .. import console
 from ..folders import difference, home_or_none, read_instruments, registry_of, write_instruments
 from ..options import DryRunOption, JsonOption, command_family
@@ -230,6 +230,7 @@ def _as_json(instrument: Instrument, *, is_active: bool) -> dict[str, Any]:
         "databento": None if instrument.databento is None else asdict(instrument.databento),
         "ib": None if instrument.ib is None else asdict(instrument.ib),
         "gex_underlying": instrument.gex_underlying,
+        "chain_underlying": instrument.chain_underlying,
     }
 
 

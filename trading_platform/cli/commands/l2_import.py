@@ -11,7 +11,8 @@ import typer
 
 from ...clock import SystemClock
 from ...errors import PlatformError, RefusedError, command
-from ...settings import Home, load_settings
+from ...home import Home
+from ...settings import load_settings
 from ...words import counted
 from .. import console
 from ..folders import registry_of, write_instruments

@@ -11,7 +11,8 @@ import typer
 
 from ...clock import SystemClock
 from ...files import sha256_of
-from ...settings import Home, load_settings
+from ...home import Home
+from ...settings import load_settings
 from ...words import counted
 from .. import console
 from ..folders import registry_of

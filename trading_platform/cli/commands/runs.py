@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...home import Home
 from ...process import ProcessIdentity
-from ...settings import Home
 from .. import console
 from ..options import DryRunOption, JsonOption
 from ..platform import locate_home, open_instance

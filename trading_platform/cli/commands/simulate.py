@@ -17,7 +17,8 @@ import typer
 
 from ...errors import ConfigurationError, RefusedError, command
 from ...files import replace_file
-from ...settings import SYNTHETIC_LABEL, Home, find_home
+from ...home import Home, find_home
+from ...settings import SYNTHETIC_LABEL
 from .. import console
 from ..options import DryRunOption, HomeOption, JsonOption, command_family
 
@@ -166,7 +167,8 @@ def _wait_for(program: Sequence[str], environment: Mapping[str, str]) -> int:
 
 def _home(home: Path | None) -> Home | None:
     """Return the home whose instruments and rolls are used, where there is one; the stand-in works without."""
-    from ...settings import load_settings, open_home
+    from ...home import open_home
+    from ...settings import load_settings
 
     try:
         return find_home(load_settings()) if home is None else open_home(home)

@@ -21,7 +21,7 @@ from ..platform import locate_home
 if TYPE_CHECKING:
     import duckdb
 
-    from ...settings import Home
+    from ...home import Home
 
 _HELP = """
 Run one SQL statement over the lake and print the rows. Each dataset is a view with the columns symbol and trade_date added.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...coverage.board import Board, Group
     from ...coverage.files import Hidden
     from ...coverage.series import Series
-    from ...settings import Home
+    from ...home import Home
 
 _HELP = """
 Show the coverage board: for each dataset and symbol, which trade dates are complete, partial, missing, stale and so on, and why.

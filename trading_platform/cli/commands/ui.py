@@ -13,7 +13,8 @@ import typer
 from pydantic import SecretStr
 
 from ...errors import ConfigurationError
-from ...settings import PREFIX, Home, load_settings
+from ...home import Home
+from ...settings import PREFIX, load_settings
 from .. import console
 from ..options import JsonOption
 from ..platform import REPOSITORY, locate_home, prepare_dagster_home

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...errors import PlatformError
-from . import home, installation, machine, runs
+from . import gamma, home, installation, machine, runs
 from .verdict import Finding, Situation, Status, Verdict
 
 _NO_HOME = Verdict(Status.SKIP, "there is no home to look at", "tp init --instruments MNQ,ES")
@@ -50,6 +50,8 @@ CHECKS: Sequence[Check] = (
     Check("file systems", "locks and SQLite cannot be trusted on a network disk", machine.file_systems),
     Check("write access", "every commit writes, syncs and renames files there", home.write_access),
     Check("data folder", "ticks and depth are read from it", home.data_folder),
+    Check("gamma feed", "files that are not understood are no part of any day", gamma.gamma_feed),
+    Check("option chains", "files that are not understood are no part of any day", gamma.option_chains),
     Check("edited files", "a list that cannot be read stops every command", home.edited_files),
     Check("instruments", "without a price scale no day of a future can be made", home.instruments),
     Check("dagster.yaml", "it sets pools, retries and telemetry", runs.dagster_settings),

@@ -11,7 +11,8 @@ import uuid
 from pathlib import Path
 
 from ...errors import PlatformError, command
-from ...settings import LEGACY_NAMES, Home, dotenv_of, unknown_settings
+from ...home import Home
+from ...settings import LEGACY_NAMES, dotenv_of, unknown_settings
 from .verdict import Situation, Status, Verdict, ok
 
 
@@ -131,9 +132,10 @@ def _depth_files(folder: Path, here: Home) -> str:
 
 
 def edited_files(situation: Situation) -> Verdict:
-    """Read the files that a person edits: instruments, rolls, gaps at rolls, sources."""
+    """Read the files that a person edits: instruments, rolls, gaps at rolls, sources, parameters and routes of regimes."""
     from ...instruments import load_registry, load_roll_table
     from ...instruments.roll_gaps_csv import read_roll_gaps
+    from ...regimes import load_parameters, load_routing
     from ...sierra.sources import read_sources
 
     here = situation.known_home
@@ -152,6 +154,16 @@ def edited_files(situation: Situation) -> Verdict:
             read_roll_gaps(here.roll_gaps_csv, registry)
         except PlatformError as error:
             problems.append(error)
+        try:
+            known = registry.with_own_gamma
+            for symbol in known:  # a value of one symbol may contradict a setting or the table of all
+                load_parameters(here.regimes_toml, symbol, situation.settings, known_symbols=known)
+        except PlatformError as error:
+            problems.append(error)
+    try:
+        load_routing(here.regime_routing_toml)
+    except PlatformError as error:
+        problems.append(error)
     try:
         sources = len(read_sources(here.sources_toml))
     except PlatformError as error:
@@ -159,7 +171,8 @@ def edited_files(situation: Situation) -> Verdict:
     if problems:
         what = "; ".join(f"{error.code} {error.what}" for error in problems)
         return Verdict(Status.FAIL, what, problems[0].next_command)
-    return ok(f"instruments.toml, rolls.csv, roll_gaps.csv and sources.toml ({sources} files) can be read")
+    names = "instruments.toml, rolls.csv, roll_gaps.csv, regimes.toml, regime_routing.toml"
+    return ok(f"{names} and sources.toml ({sources} files) can be read, or are not there")
 
 
 def instruments(situation: Situation) -> Verdict:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import command
-from ...settings import Home
+from ...home import Home
 from .verdict import Situation, Status, Verdict, ok
 
 # A day of one busy future is about 30 MB; a backfill of years fills gigabytes within the hour.

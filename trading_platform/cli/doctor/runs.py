@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import command
-from ...settings import Home
+from ...home import Home
 from .verdict import Situation, Status, Verdict, ok
 
 # Together with everything else a doctor visit must stay below three seconds, also on a lake of hundreds of thousands of files.

@@ -1,7 +1,7 @@
 """What checks take and return.
 
 Belongs here: the small types that all checks share. Does not belong here: the checks (``machine.py``, ``installation.py``, ``home.py``,
-``runs.py``).
+``gamma.py``, ``runs.py``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from ...errors import ConfigurationError, PlatformError
-from ...settings import Home, Settings, find_home, load_settings
+from ...home import Home, find_home
+from ...settings import Settings, load_settings
 
 
 class Status(StrEnum):
@@ -109,6 +110,23 @@ class Situation:
         if self.settings is not None and self.settings.sierra_dir is not None:
             return self.settings.sierra_dir
         return None if self.home is None else self.home.sierra_dir
+
+    @property
+    def gex_dir(self) -> Path | None:
+        """Return the folder with history files of the gamma feed, as assets see it."""
+        return self._gamma_folder("gex_dir")
+
+    @property
+    def chain_dir(self) -> Path | None:
+        """Return the folder with saved option chains, as assets see it."""
+        return self._gamma_folder("chain_dir")
+
+    def _gamma_folder(self, name: str) -> Path | None:
+        """Return the setting, else the folder of the home; a demo reads its own folders alone."""
+        recorded: Path | None = None if self.home is None else getattr(self.home, name)
+        named: Path | None = None if self.settings is None else getattr(self.settings, name)
+        is_demo = self.home is not None and self.home.is_demo
+        return recorded if is_demo else named or recorded
 
 
 def ok(what: str) -> Verdict:

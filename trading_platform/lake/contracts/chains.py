@@ -15,12 +15,12 @@ from typing import Annotated
 import polars as pl
 
 from ..model import DELTA, DICTIONARY, PLAIN, SPLIT, ContractModel, Rule, column, finite, within
+from ..vocabulary import MOST_CONTRACTS, MOST_IV
 
 _FIRST_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST_TIME = datetime(2099, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 _FIRST_DAY = date(2000, 1, 1)
 _LAST_DAY = date(2099, 12, 31)
-_MOST_CONTRACTS = 2**40
 _SHARED_BEGINNINGS = "DELTA_BYTE_ARRAY"
 _NOT_NEGATIVE = ("bid", "ask", "last", "iv", "vendor_gamma")
 
@@ -98,8 +98,9 @@ class ChainColumns(ContractModel):
             *(finite(name) for name in _NOT_NEGATIVE),
             *(Rule(name, "at least 0", pl.col(name) >= 0) for name in _NOT_NEGATIVE),
             finite("vendor_delta"),
-            within("volume", 0, _MOST_CONTRACTS, "at least 0"),
-            within("open_interest", 0, _MOST_CONTRACTS, "at least 0"),
+            Rule("iv", "at most 100 (10,000 %)", pl.col("iv") <= MOST_IV),
+            within("volume", 0, MOST_CONTRACTS, "0 to 100 million"),
+            within("open_interest", 0, MOST_CONTRACTS, "0 to 100 million"),
             finite("spot"),
             Rule("spot", "above 0", pl.col("spot") > 0),
             within("multiplier", 1, 1_000_000, "at least 1"),

@@ -242,10 +242,13 @@ class EnrichedBars(ContractModel):
     gex_slope_15s_per_s: pl.Float64 = column(
         "vendor scale per s", "The same change by the seconds that passed", SPLIT, nullable=True
     )
-    basis: pl.Float64 = column("points", "close minus spot; null where either is", SPLIT, nullable=True)
+    basis: pl.Float64 = column(
+        "points", "close minus spot; null where either is, and in a gap of the feed", SPLIT, nullable=True
+    )
     chain_source_ts: Annotated[pl.Datetime, "us", "UTC"] = column(
         "us UTC",
-        "When the attached option chain was observed, also where it is too old; null if there is none",
+        "When the attached option chain (of chain_underlying in the registry, if that is active) was observed, also where it is too old; "
+        "null if there is none",
         DELTA,
         nullable=True,
     )
@@ -255,10 +258,17 @@ class EnrichedBars(ContractModel):
         "-", "True if the attached chain was observed outside regular hours; it serves until the next close", PLAIN
     )
     chain_zero_gamma: pl.Float64 = column(
-        "points", "naive_zero_gamma of that chain; null in a gap", SPLIT, nullable=True
+        "points of the index",
+        "naive_zero_gamma of that chain; the future differs from its index by the basis; null in a gap",
+        SPLIT,
+        nullable=True,
     )
-    chain_call_wall: pl.Float64 = column("points", "naive_call_wall of that chain; null in a gap", SPLIT, nullable=True)
-    chain_put_wall: pl.Float64 = column("points", "naive_put_wall of that chain; null in a gap", SPLIT, nullable=True)
+    chain_call_wall: pl.Float64 = column(
+        "points of the index", "naive_call_wall of that chain; null in a gap", SPLIT, nullable=True
+    )
+    chain_put_wall: pl.Float64 = column(
+        "points of the index", "naive_put_wall of that chain; null in a gap", SPLIT, nullable=True
+    )
 
     @classmethod
     def rules(cls) -> tuple[Rule, ...]:
@@ -295,6 +305,7 @@ class EnrichedBars(ContractModel):
                 "null with all values of a gap, unless the snapshot is from before the opening",
                 ~gap | preopen | nothing,
             ),
+            Rule("basis", "null in a gap", pl.col("basis").is_null() | ~gap),
             Rule("basis", "close minus spot", pl.col("basis") == pl.col("close") - pl.col("spot")),
             within("chain_age_ms", 0, _LARGEST_AGE_MS, "from 0 to 31 days"),
         )

@@ -18,9 +18,7 @@ from typing import Annotated
 import polars as pl
 
 from ..model import DELTA, DICTIONARY, PLAIN, SPLIT, ContractModel, Rule, column, finite, within
-
-CATEGORIES = ("gex_full", "gex_one", "gex_zero")
-"""All expiries up to 90 days, the expiry after the next one, the next expiry; in the order in which they are stored."""
+from ..vocabulary import CATEGORIES
 
 _FIRST_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST_TIME = datetime(2099, 12, 31, 23, 59, 59, tzinfo=UTC)

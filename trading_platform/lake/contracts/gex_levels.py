@@ -2,9 +2,14 @@
 
 Belongs here: columns, units, encodings and row rules. Does not belong here: how the numbers are made (``trading_platform.gex``).
 
-Signs: the prefix ``naive_`` marks numbers that assume dealers long all calls and short all puts, with own greeks; ``vendor_`` marks the
-same sums with the greeks of the source. Null is unknown; 0 was computed and is zero. A list is stored as JSON text, because a contract
-holds no list columns.
+Signs: the prefix ``naive_`` marks numbers that assume dealers long all calls and short all puts, with own greeks from the volatilities of
+the source and rates 0, as public studies do it; ``vendor_`` marks the same sums with the greeks of the source; ``forward_`` those priced on
+the parity forward of each expiry with volatilities from quotes, and from the source where quotes give none. The flag
+``flip_side_disagrees`` says that ``naive_`` and ``forward_`` see spot on different sides of zero gamma, or nets of different signs: then
+the sign of the net says no more than which volatilities were taken.
+
+Null is unknown; 0 was computed and is zero. A line without contracts adds 0; a sum of which no line is known is null. A list is stored as
+JSON text, because a contract holds no list columns.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ import polars as pl
 from ..model import DELTA, DICTIONARY, PLAIN, SPLIT, ContractModel, Rule, column, finite, within
 
 _KINDS: Final = ("strike", "level", "expiry")
+_WALL_SIDES: Final = ("call", "put", "both")
 _MOST: Final = 2**40
 
 
@@ -29,6 +35,18 @@ def _price(description: str) -> Any:
 
 def _share(description: str) -> Any:
     return column("-", description, SPLIT, nullable=True)
+
+
+def _per_point(description: str) -> Any:
+    return column("million USD per 1 % and point", description, SPLIT, nullable=True)
+
+
+def _vex(description: str) -> Any:
+    return column("USD per volatility point", description, SPLIT, nullable=True)
+
+
+def _chex(description: str) -> Any:
+    return column("USD per calendar day", description, SPLIT, nullable=True)
 
 
 def _count(description: str) -> Any:
@@ -46,6 +64,13 @@ class GexLevels(ContractModel):
     source: pl.Categorical = column("-", "Source of the chain, e.g. cboe", DICTIONARY)
     market_date: pl.Date = column("-", "The latest session that had opened; its prices are shown", DELTA)
     spot: pl.Float64 = column("points", "Price of the underlying in the snapshot", SPLIT)
+    spot_source: pl.Categorical = column("-", "chain: the price that the chain itself carries", DICTIONARY)
+    oi_asof: pl.Date = column(
+        "-",
+        "The session after which the open interest was counted; null where the source does not say or its lines do not agree",
+        DELTA,
+        nullable=True,
+    )
     is_repeat: pl.Boolean = column(
         "-", "True if quotes and open interest are those of the snapshot before it on all common contracts", PLAIN
     )
@@ -66,8 +91,25 @@ class GexLevels(ContractModel):
     bid_zero_n: pl.Int32 = _count("Live lines that nobody bids for, or whose bid is unknown")
     duplicated_n: pl.Int32 = _count("Repeated lines of a contract; the first one counts")
     open_interest_unknown_n: pl.Int32 = _count("Live lines without a number for open interest")
+    volume_unknown_n: pl.Int32 = _count("Live lines without a number for volume; not in sums of volume")
+    oi_unknown_call_pct: pl.Float64 = column(
+        "%",
+        "Share of live call lines whose open interest is unknown, so that sums of calls are too small; null without live calls",
+        SPLIT,
+        nullable=True,
+    )
+    oi_unknown_put_pct: pl.Float64 = column("%", "The same of live put lines", SPLIT, nullable=True)
     oi_dropped_pct: pl.Float64 = column(
-        "%", "Share of open interest on lines without volatility; null without open interest", SPLIT, nullable=True
+        "%",
+        "Share of open interest that is in no naive_ sum, because the source has no volatility there; null without open interest",
+        SPLIT,
+        nullable=True,
+    )
+    oi_dropped_call_pct: pl.Float64 = column(
+        "%", "The same of the open interest of calls; null without any", SPLIT, nullable=True
+    )
+    oi_dropped_put_pct: pl.Float64 = column(
+        "%", "The same of the open interest of puts; null without any", SPLIT, nullable=True
     )
     greeks_source: pl.Categorical = column(
         "-", "own: from the volatilities of the source, rates and yields 0", DICTIONARY
@@ -87,49 +129,79 @@ class GexLevels(ContractModel):
         PLAIN,
         nullable=True,
     )
-    naive_n_crossings: pl.Int32 = column("-", "Number of crossings within 20 % of spot", DELTA, nullable=True)
+    naive_n_crossings: pl.Int32 = column(
+        "-", "Number of crossings within 20 % of spot; null if a side is unknown", DELTA, nullable=True
+    )
     naive_call_wall: pl.Float64 = _price("Strike with the largest call side, own greeks")
     naive_call_wall_usd_per_1pct: pl.Float64 = _usd("Exposure there")
     naive_call_wall_share: pl.Float64 = _share(
-        "The same as share of its side, or of the gross of both sides for net and absolute values"
+        "Its size as share of its side, or of the gross of both sides for net and absolute values, 0 to 1"
     )
     naive_put_wall: pl.Float64 = _price("Strike with the most negative put side, own greeks")
     naive_put_wall_usd_per_1pct: pl.Float64 = _usd("Exposure there")
     naive_put_wall_share: pl.Float64 = _share(
-        "The same as share of its side, or of the gross of both sides for net and absolute values"
+        "Its size as share of its side, or of the gross of both sides for net and absolute values, 0 to 1"
     )
     naive_net_max_strike: pl.Float64 = _price("Strike with the largest sum of call and put side, own greeks")
     naive_net_max_strike_usd_per_1pct: pl.Float64 = _usd("Exposure there")
     naive_net_max_strike_share: pl.Float64 = _share(
-        "The same as share of its side, or of the gross of both sides for net and absolute values"
+        "Its size as share of its side, or of the gross of both sides for net and absolute values, 0 to 1"
     )
     naive_net_min_strike: pl.Float64 = _price("Strike with the smallest sum of call and put side, own greeks")
     naive_net_min_strike_usd_per_1pct: pl.Float64 = _usd("Exposure there")
     naive_net_min_strike_share: pl.Float64 = _share(
-        "The same as share of its side, or of the gross of both sides for net and absolute values"
+        "Its size as share of its side, or of the gross of both sides for net and absolute values, 0 to 1"
     )
     naive_abs_gamma_strike: pl.Float64 = _price(
         "Strike with the largest sum of call side and size of put side, own greeks"
     )
     naive_abs_gamma_strike_usd_per_1pct: pl.Float64 = _usd("Exposure there")
     naive_abs_gamma_strike_share: pl.Float64 = _share(
-        "The same as share of its side, or of the gross of both sides for net and absolute values"
+        "Its size as share of its side, or of the gross of both sides for net and absolute values, 0 to 1"
     )
     naive_call_wall_band: pl.Float64 = _price("Like call_wall, within the band around spot, own greeks")
     naive_call_wall_band_usd_per_1pct: pl.Float64 = _usd("Exposure there")
     naive_call_wall_band_share: pl.Float64 = _share(
-        "The same as share of its side, or of the gross of both sides for net and absolute values"
+        "Its size as share of its side, or of the gross of both sides for net and absolute values, 0 to 1"
     )
     naive_put_wall_band: pl.Float64 = _price("Like put_wall, within the band around spot, own greeks")
     naive_put_wall_band_usd_per_1pct: pl.Float64 = _usd("Exposure there")
     naive_put_wall_band_share: pl.Float64 = _share(
-        "The same as share of its side, or of the gross of both sides for net and absolute values"
+        "Its size as share of its side, or of the gross of both sides for net and absolute values, 0 to 1"
     )
+    naive_vex_call_usd_per_vol_point: pl.Float64 = _vex("Vanna exposure of calls, own greeks")
+    naive_vex_put_usd_per_vol_point: pl.Float64 = _vex("Vanna exposure of puts, own greeks, with the naive sign")
+    naive_chex_call_usd_per_day: pl.Float64 = _chex("Charm exposure of calls, own greeks")
+    naive_chex_put_usd_per_day: pl.Float64 = _chex("Charm exposure of puts, own greeks, with the naive sign")
     naive_zero_gamma_slope_usd_per_1pct_per_point: pl.Float64 = column(
         "USD per 1 % and point", "Slope of the profile at naive_zero_gamma", SPLIT, nullable=True
     )
     naive_dist_to_flip_pct: pl.Float64 = column(
         "%", "Spot minus naive_zero_gamma, in percent of spot", SPLIT, nullable=True
+    )
+    naive_dist_to_flip_points: pl.Float64 = _price("Spot minus naive_zero_gamma; null without a crossing")
+    naive_gex_normalised_musd_per_1pct_per_point: pl.Float64 = _per_point("naive_gex_net_usd_per_1pct / 1e6 / spot")
+    naive_ramp_lower_strike: pl.Float64 = _price("The highest live strike at or below spot; null without one")
+    naive_ramp_upper_strike: pl.Float64 = _price("The lowest live strike above spot; null without one")
+    naive_gex_ramp_musd_per_1pct_per_point: pl.Float64 = _per_point(
+        "Net at naive_ramp_upper_strike minus net at naive_ramp_lower_strike, over their distance; null if one is missing or unknown"
+    )
+    naive_nearest_wall: pl.Float64 = _price(
+        "The nearer one of naive_call_wall_band and naive_put_wall_band, the lower of two equally near; null without one"
+    )
+    naive_nearest_wall_side: pl.Categorical = column(
+        "-", "call, put, or both if one strike is both walls", DICTIONARY, nullable=True
+    )
+    naive_dist_to_nearest_wall_points: pl.Float64 = _price("Spot minus naive_nearest_wall")
+    naive_dist_to_nearest_wall_pct: pl.Float64 = column(
+        "%", "Spot minus naive_nearest_wall, in percent of spot", SPLIT, nullable=True
+    )
+    naive_compression_score: pl.Float64 = column(
+        "0 to 100",
+        "100 r / (1 + r), r = 0.5 ln(1 + |normalised|) + 0.3 ln(1 + |ramp|) + 0.2 ln(1 + 1 / max(|points to flip|, 1e-6)); null if one is "
+        "null. Descriptive, no rule uses it; one symbol over time only",
+        SPLIT,
+        nullable=True,
     )
     naive_gex_0dte_call_usd_per_1pct: pl.Float64 = _usd(
         "Call side of series that expire on the Eastern date of the snapshot"
@@ -145,52 +217,51 @@ class GexLevels(ContractModel):
     vendor_net_to_gross: pl.Float64 = _share("Net divided by the gross of both sides, -1 to 1")
     vendor_gex_vol_call_usd_per_1pct: pl.Float64 = _usd("Call side with the volume of the day instead of open interest")
     vendor_gex_vol_put_usd_per_1pct: pl.Float64 = _usd("Put side with the volume of the day instead of open interest")
-    vendor_zero_gamma: pl.Float64 = _price("Crossing of the re-priced profile nearest to spot; null if there is none")
-    vendor_zero_gamma_crossings: pl.String = column(
-        "points",
-        "All crossings, ascending, as a JSON list such as [4528.8, 4567.5]; in SQL: x::DOUBLE[]",
-        PLAIN,
-        nullable=True,
+    vendor_zero_gamma: pl.Float64 = _price(
+        "Equal to naive_zero_gamma: gamma of the source holds at the spot only, so the profile is that of the source's volatilities"
     )
-    vendor_n_crossings: pl.Int32 = column("-", "Number of crossings within 20 % of spot", DELTA, nullable=True)
+    vendor_zero_gamma_crossings: pl.String = column(
+        "points", "Equal to naive_zero_gamma_crossings, for the same reason", PLAIN, nullable=True
+    )
+    vendor_n_crossings: pl.Int32 = column("-", "Equal to naive_n_crossings, for the same reason", DELTA, nullable=True)
     vendor_call_wall: pl.Float64 = _price("Strike with the largest call side, greeks of the source")
     vendor_call_wall_usd_per_1pct: pl.Float64 = _usd("Exposure there")
     vendor_call_wall_share: pl.Float64 = _share(
-        "The same as share of its side, or of the gross of both sides for net and absolute values"
+        "Its size as share of its side, or of the gross of both sides for net and absolute values, 0 to 1"
     )
     vendor_put_wall: pl.Float64 = _price("Strike with the most negative put side, greeks of the source")
     vendor_put_wall_usd_per_1pct: pl.Float64 = _usd("Exposure there")
     vendor_put_wall_share: pl.Float64 = _share(
-        "The same as share of its side, or of the gross of both sides for net and absolute values"
+        "Its size as share of its side, or of the gross of both sides for net and absolute values, 0 to 1"
     )
     vendor_net_max_strike: pl.Float64 = _price("Strike with the largest sum of call and put side, greeks of the source")
     vendor_net_max_strike_usd_per_1pct: pl.Float64 = _usd("Exposure there")
     vendor_net_max_strike_share: pl.Float64 = _share(
-        "The same as share of its side, or of the gross of both sides for net and absolute values"
+        "Its size as share of its side, or of the gross of both sides for net and absolute values, 0 to 1"
     )
     vendor_net_min_strike: pl.Float64 = _price(
         "Strike with the smallest sum of call and put side, greeks of the source"
     )
     vendor_net_min_strike_usd_per_1pct: pl.Float64 = _usd("Exposure there")
     vendor_net_min_strike_share: pl.Float64 = _share(
-        "The same as share of its side, or of the gross of both sides for net and absolute values"
+        "Its size as share of its side, or of the gross of both sides for net and absolute values, 0 to 1"
     )
     vendor_abs_gamma_strike: pl.Float64 = _price(
         "Strike with the largest sum of call side and size of put side, greeks of the source"
     )
     vendor_abs_gamma_strike_usd_per_1pct: pl.Float64 = _usd("Exposure there")
     vendor_abs_gamma_strike_share: pl.Float64 = _share(
-        "The same as share of its side, or of the gross of both sides for net and absolute values"
+        "Its size as share of its side, or of the gross of both sides for net and absolute values, 0 to 1"
     )
     vendor_call_wall_band: pl.Float64 = _price("Like call_wall, within the band around spot, greeks of the source")
     vendor_call_wall_band_usd_per_1pct: pl.Float64 = _usd("Exposure there")
     vendor_call_wall_band_share: pl.Float64 = _share(
-        "The same as share of its side, or of the gross of both sides for net and absolute values"
+        "Its size as share of its side, or of the gross of both sides for net and absolute values, 0 to 1"
     )
     vendor_put_wall_band: pl.Float64 = _price("Like put_wall, within the band around spot, greeks of the source")
     vendor_put_wall_band_usd_per_1pct: pl.Float64 = _usd("Exposure there")
     vendor_put_wall_band_share: pl.Float64 = _share(
-        "The same as share of its side, or of the gross of both sides for net and absolute values"
+        "Its size as share of its side, or of the gross of both sides for net and absolute values, 0 to 1"
     )
     vendor_gap_call_pct: pl.Float64 = column("%", "Own call side against that of the vendor", SPLIT, nullable=True)
     vendor_gap_put_pct: pl.Float64 = column("%", "Own put side against that of the vendor", SPLIT, nullable=True)
@@ -199,19 +270,51 @@ class GexLevels(ContractModel):
     )
     forward_gex_put_usd_per_1pct: pl.Float64 = _usd("Put side of the same")
     forward_gex_net_usd_per_1pct: pl.Float64 = _usd("Sum of both")
-    forward_zero_gamma: pl.Float64 = _price("Crossing nearest to spot of the same")
+    forward_net_to_gross: pl.Float64 = _share("Net divided by the gross of both sides of the same, -1 to 1")
+    forward_zero_gamma: pl.Float64 = _price("Crossing nearest to spot of the same; compare flag flip_side_disagrees")
+    forward_zero_gamma_crossings: pl.String = column(
+        "points", "All crossings of the same, ascending, as a JSON list", PLAIN, nullable=True
+    )
+    forward_n_crossings: pl.Int32 = column(
+        "-", "Number of crossings of the same within 20 % of spot", DELTA, nullable=True
+    )
+    forward_gex_0dte_call_usd_per_1pct: pl.Float64 = _usd(
+        "Call side of the same, series that expire on the Eastern date of the snapshot"
+    )
+    forward_gex_0dte_put_usd_per_1pct: pl.Float64 = _usd("Put side of the same, these series")
+    forward_oi_dropped_pct: pl.Float64 = column(
+        "%",
+        "Share of open interest that is in no forward_ sum, because neither quotes nor source give a volatility or the expiry has no "
+        "forward; null without open interest or forward_ sums",
+        SPLIT,
+        nullable=True,
+    )
     forward_iv_quotes_n: pl.Int32 = _count("Lines with open interest whose volatility follows from quotes")
     forward_iv_chain_n: pl.Int32 = _count("Lines with open interest that fall back to the volatility of the source")
+    forward_expiries_missing_n: pl.Int32 = _count(
+        "Live expiries without a usable forward; they are left out of forward_ sums"
+    )
+    forward_missing_oi_pct: pl.Float64 = column(
+        "%",
+        "Share of open interest in these expiries; above 5 % all forward_ sums are null (flag forward_missing); null without open interest",
+        SPLIT,
+        nullable=True,
+    )
+    forward_expiries_neighbour_n: pl.Int32 = _count(
+        "Live expiries without a usable pair of quotes, whose forward follows from another expiry"
+    )
+    forward_neighbour_oi_pct: pl.Float64 = column(
+        "%",
+        "Share of open interest in these expiries; flag forward_of_neighbour above 5 %; null without open interest",
+        SPLIT,
+        nullable=True,
+    )
     dex_usd: pl.Float64 = column(
         "USD", "Delta exposure with the delta of the source, no dealer sign", SPLIT, nullable=True
     )
     own_dex_usd: pl.Float64 = column("USD", "Delta exposure with own delta, no dealer sign", SPLIT, nullable=True)
-    vex_usd_per_vol_point: pl.Float64 = column(
-        "USD per volatility point", "Vanna exposure, own greeks, naive sign", SPLIT, nullable=True
-    )
-    chex_usd_per_day: pl.Float64 = column(
-        "USD per calendar day", "Charm exposure, own greeks, naive sign", SPLIT, nullable=True
-    )
+    vex_usd_per_vol_point: pl.Float64 = _vex("Vanna exposure, own greeks, naive sign; sum of both sides")
+    chex_usd_per_day: pl.Float64 = _chex("Charm exposure, own greeks, naive sign; sum of both sides")
     oi_call: pl.Int64 = _contracts("Open interest of live calls")
     oi_put: pl.Int64 = _contracts("Open interest of live puts")
     vol_call: pl.Int64 = _contracts("Volume of live calls")
@@ -220,13 +323,6 @@ class GexLevels(ContractModel):
     atm_iv_30d: pl.Float64 = column(
         "per year", "Volatility at the forward, interpolated in total variance to 30 days", SPLIT, nullable=True
     )
-    adv_usd: pl.Float64 = column(
-        "USD",
-        "Average dollar volume of the 20 sessions before; null while no source of it is stored",
-        SPLIT,
-        nullable=True,
-    )
-    gex_adv_ratio: pl.Float64 = column("-", "naive_gex_net_usd_per_1pct divided by adv_usd", SPLIT, nullable=True)
     flags: pl.String = column("-", "What a reader should know, words joined by ';'; empty if nothing", PLAIN)
     input_sha256: pl.String = column("-", "Hash of contracts, quotes and open interest of the snapshot", PLAIN)
 
@@ -234,6 +330,7 @@ class GexLevels(ContractModel):
     def rules(cls) -> tuple[Rule, ...]:
         """Return the row rules."""
         numbers = [name for name, (annotation, _) in cls.__fields__.items() if annotation.arg is pl.Float64]
+        wall_side = pl.col("naive_nearest_wall_side").cast(pl.String)
         sides: list[Rule] = []
         for prefix in ("naive", "vendor", "forward"):
             call, put, net = (pl.col(f"{prefix}_gex_{side}_usd_per_1pct") for side in ("call", "put", "net"))
@@ -246,10 +343,19 @@ class GexLevels(ContractModel):
                     (net - call - put).abs() <= 1e-9 * (call - put) + 1e-3,
                 ),
             ]
+        shares = [name for name in numbers if name.endswith("_share")]
         return (
             *(finite(name) for name in numbers),
+            *(Rule(name, "0 to 1", pl.col(name).is_between(0, 1 + 1e-9)) for name in shares),
             Rule("spot", "above 0", pl.col("spot") > 0),
             Rule("rows_live", "1 to rows_in", pl.col("rows_live").is_between(1, pl.col("rows_in"))),
+            Rule("naive_nearest_wall_side", "call, put or both", wall_side.is_in(_WALL_SIDES)),
+            Rule(
+                "naive_nearest_wall_side",
+                "there with naive_nearest_wall and only there",
+                wall_side.is_null() == pl.col("naive_nearest_wall").is_null(),
+            ),
+            Rule("naive_compression_score", "0 to 100", pl.col("naive_compression_score").is_between(0, 100)),
             within("oi_call", 0, _MOST, "at least 0"),
             within("oi_put", 0, _MOST, "at least 0"),
             *sides,
