@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from trading_platform.gexfeed.decode import FIELDS, Snapshot
@@ -107,6 +108,9 @@ DAMAGED = st.tuples(st.sampled_from(sorted(BROKEN)), st.sampled_from([snapshot, 
 def test_g1_whatever_is_inserted_all_good_elements_are_kept_and_all_bytes_counted(
     parts: list[tuple[str, Any]], size: int, separator: str
 ) -> None:
+    # The front half of one and the back half of the next are the bytes of one whole element: nothing can tell them from it.
+    kinds = [kind for kind, _ in parts]
+    assume(("cut in the middle", "without its beginning") not in pairwise(kinds))
     texts: list[str] = []
     for second, (kind, what) in enumerate(parts):
         if kind == "bad":

@@ -109,7 +109,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_l2_ten_days_stopped_five_times_are_paid_once_each(
     undisturbed: dict[str, str], home: Home, server: DataBentoStandIn
 ) -> None:
-    server.faults.append(Fault(FaultKind.SLOW, value=0.4))  # so that most signals arrive in the middle of transfers
+    server.faults.append(Fault(FaultKind.SLOW, value=1.0))  # so that most signals arrive in the middle of transfers
     moments = random.Random(20_250_902)
     finishing = 0
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
