@@ -19,9 +19,14 @@ from trading_platform.regimes import regime_ribbon
 
 # What the colours say; the picture itself has no room for it.
 _LEGENDS: Mapping[str, str] = {
-    "levels_over_price": "navy: price; orange: zero gamma; green: call wall; red: put wall; grey: no gamma data or too old",
+    "levels_over_price": (
+        "navy: price; orange: zero gamma; green: call wall; red: put wall (of chains: within 3 % of spot; of enriched bars: the vendor's "
+        "majors by volume); grey: no gamma data or too old"
+    ),
     "regimes": "green: positive_pin; lime: positive; gold: transition; light red: negative; dark red: negative_expansion; grey: unknown",
-    "gamma_profile": "green: calls; pink: puts, by strike; black: spot; orange: zero gamma; green and red lines: call and put wall",
+    "gamma_profile": (
+        "green: calls; pink: puts, by strike; black: spot; orange: zero gamma; green and red lines: call and put wall within 3 % of spot"
+    ),
 }
 
 

@@ -24,7 +24,7 @@ from assets.builders import Workbench, has_builder
 from assets.partitions import FIRST_TRADE_DATE, TRADE_DATES
 from assets.progress import TAG_FORCE, TAG_VERIFY, listening
 from assets.recorded import nothing_to_add, required
-from trading_platform.errors import ExecutionError
+from trading_platform.errors import ExecutionError, command
 from trading_platform.lake import DayResult
 from trading_platform.lake.building import Outcome
 from trading_platform.process import ProcessIdentity
@@ -212,6 +212,27 @@ class Backfill:
     def _upstream(self, key: dg.AssetKey) -> list[dg.AssetKey]:
         return [parent for parent in self._graph.get(key).parent_keys if has_builder(parent)]
 
+    def _blocked(
+        self, key: dg.AssetKey, day: date, blocked: tuple[dg.AssetKey, str], before: Sequence[AssetReport]
+    ) -> str:
+        """Return why a day is blocked, and what makes it, unless the upstream is part of this backfill and has its own line."""
+        parent, why = blocked
+        if any(report.key == parent for report in before):
+            return why
+        if parent.path[-1] in asset_keys.PAID:
+            asked = ("--symbols", parent.path[0], "--from", day, "--to", day)
+            return f"{why}; next: {command('tp', 'l2', 'plan', *asked)}"
+        names = [one.to_user_string() for one in (*self._not_there(parent, day), key)]
+        return f"{why}; next: {command('tp', 'backfill', *names, '--day', day)}"
+
+    def _not_there(self, key: dg.AssetKey, day: date) -> list[dg.AssetKey]:
+        """Return what of the needed upstream of an asset has no such day, the asset itself last."""
+        found: list[dg.AssetKey] = []
+        for parent in required(key, sorted(self._upstream(key))):
+            if blocked_days([day], [parent], self._workbench, self._instance):
+                found += [one for one in self._not_there(parent, day) if one not in found]
+        return [*found, key]
+
     def _days(self, key: dg.AssetKey, request: BackfillRequest) -> tuple[list[date], list[PlannedDay]]:
         """Split the range into days that have a partition key and an open session, and days that have not."""
         latest = self._workbench.opened(key.path[0])
@@ -244,7 +265,11 @@ class Backfill:
         to_run = [day.trade_date for day in report.planned if day.is_to_run]
         blocked = blocked_days(to_run, required(key, self._upstream(key)), self._workbench, self._instance)
         report.planned = [
-            PlannedDay(day.trade_date, DayState.BLOCKED, blocked[day.trade_date]) if day.trade_date in blocked else day
+            PlannedDay(
+                day.trade_date, DayState.BLOCKED, self._blocked(key, day.trade_date, blocked[day.trade_date], before)
+            )
+            if day.trade_date in blocked
+            else day
             for day in report.planned
         ]
         self._reporter.asset(key, report.planned)

@@ -148,15 +148,15 @@ def _failed_since(key: dg.AssetKey, instance: dg.DagsterInstance, days: Sequence
 
 def blocked_days(
     days: Iterable[date], upstream: Sequence[dg.AssetKey], workbench: Workbench, instance: dg.DagsterInstance
-) -> Mapping[date, str]:
-    """Return the days whose upstream partition is not there, with the reason."""
-    blocked: dict[date, str] = {}
+) -> Mapping[date, tuple[dg.AssetKey, str]]:
+    """Return the days whose upstream partition is not there, with the first such asset of the upstream and the reason."""
+    blocked: dict[date, tuple[dg.AssetKey, str]] = {}
     stored = {key: instance.get_materialized_partitions(key) for key in upstream}
     for day in days:
         for key, partitions in stored.items():
-            reason = _unusable(workbench, key, day) if day.isoformat() in partitions else "is not materialized"
+            reason = _unusable(workbench, key, day) if day.isoformat() in partitions else "is not there"
             if reason is not None:
-                blocked[day] = f"{key.to_user_string()} {day.isoformat()} {reason}"
+                blocked[day] = (key, f"{key.to_user_string()} of that day {reason}")
                 break
     return blocked
 

@@ -75,7 +75,7 @@ def test_g2_a_bad_file_is_listed_with_its_error_and_holds_up_no_other(folder: Pa
         ("e.csv", "E246"),
     ]
     # What has a day but no price belongs to it, so that the day names it.
-    assert [file.name for file in archive.files_of("SPX", FRIDAY)] == ["c.csv", "f.csv"]
+    assert [file.name for file in archive.files_of("SPX", FRIDAY)] == ["f.csv", "c.csv"]
     assert archive.without_day() == "a.csv (E242), b.csv (E243), d.csv (E247), e.csv (E246)"
 
 
@@ -233,6 +233,14 @@ def test_g2_refused_files_are_told_once_and_again_when_they_change(folder: Path,
     with structlog.testing.capture_logs() as told:
         archive.files()
     assert [entry["files"] for entry in told] == ["c.csv (E244)"]
+
+
+def test_g2_refused_files_are_told_once_by_all_archives_of_a_folder(folder: Path, calendar) -> None:
+    (folder / "a.csv").write_bytes(b"")
+    with structlog.testing.capture_logs() as told:
+        for _ in range(3):
+            archive_of(folder, calendar).files()
+    assert [(entry["event"], entry["files"]) for entry in told] == [("chain_files_refused", "a.csv (E242)")]
 
 
 def test_g2_a_table_without_a_price_is_not_the_snapshot_before_another(folder: Path, calendar) -> None:

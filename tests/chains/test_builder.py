@@ -268,6 +268,51 @@ def test_g2_a_stored_day_is_kept_when_one_of_its_files_is_gone_e250(
     assert lake.footer("chain_cboe", "SPX", FRIDAY).content_hash == stored.content_hash
 
 
+def test_g2_a_file_that_has_another_name_now_is_not_gone(
+    lake: LocalLake, folder: Path, make_builder: MakeBuilder
+) -> None:
+    first = save(folder, "a.csv", "August 29, 2025 at 10:29 AM EDT")
+    build_day(make_builder(), FRIDAY, lake)
+    first.rename(folder / "renamed.csv")
+    save(folder, "b.csv", "August 29, 2025 at 4:29 PM EDT", line(6455))
+    result = build_day(make_builder(), FRIDAY, lake)
+    assert (result.outcome, result.error, result.facts["snapshots"]) == (Outcome.WRITE, None, 2)
+    assert [source.name for source in lake.footer("chain_cboe", "SPX", FRIDAY).sources] == ["renamed.csv", "b.csv"]
+    (folder / "renamed.csv").rename(folder / "c.csv")
+    save(folder, "c.csv", "August 29, 2025 at 10:29 AM EDT", line(6455))  # other bytes: what fed the day is gone
+    assert build_day(make_builder(), FRIDAY, lake).error.code == "E250"
+
+
+def test_g2_a_day_with_a_new_name_and_an_unreadable_file_is_kept_e241(
+    lake: LocalLake, folder: Path, make_builder: MakeBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(folder, "a.csv", "August 29, 2025 at 10:29 AM EDT")
+    build_day(make_builder(), FRIDAY, lake)
+    path.rename(folder / "renamed.csv")
+
+    def refuse(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    result = build_day(make_builder(), FRIDAY, lake)
+    assert (result.outcome, result.error.code) == (Outcome.MISSING, "E241")
+
+
+def test_g2_of_two_files_of_one_minute_the_larger_is_stored(
+    lake: LocalLake, folder: Path, make_builder: MakeBuilder
+) -> None:
+    text = "August 29, 2025 at 4:29 PM EDT"
+    save(folder, "whole.csv", text)
+    assert build_day(make_builder(), FRIDAY, lake).rows == 6
+    save(folder, "short.csv", text, line(6455))
+    result = build_day(make_builder(), FRIDAY, lake)
+    assert (result.rows, result.facts["refused_files"]) == (6, ["short.csv (second_file_of_the_minute)"])
+    save(folder, "next.csv", "September 2, 2025 at 9:00 AM EDT")
+    build_day(make_builder(), TUESDAY, lake)
+    sources = [source.name for source in lake.footer("chain_cboe", "SPX", TUESDAY).sources]
+    assert sources == ["next.csv", "compared with whole.csv"]
+
+
 def test_g2_a_file_replaced_between_plan_and_build_is_noticed_e251(
     lake: LocalLake, folder: Path, make_builder: MakeBuilder
 ) -> None:

@@ -89,6 +89,22 @@ def test_b3_what_makes_no_sense_is_refused_with_a_number(home: Path, symbol: str
     assert called.error.code == code
 
 
+def test_b3_an_export_of_nothing_but_gaps_warns_on_standard_error_and_in_json(home: Path, tmp_path: Path) -> None:
+    lake = LocalLake(open_home(home).lake_dir)
+    lake.path("gex_snapshots", "NQ_NDX", DAY).unlink()
+    frame = frames.snapshots([at("2025-03-10T19:59:59")])
+    with lake.begin(GEX_SNAPSHOTS, "NQ_NDX", date(2025, 3, 10)) as writer:
+        text = [pl.col(name).cast(pl.String) for name, kind in frame.schema.items() if kind == pl.Categorical]
+        writer.append(frame.with_columns(text).to_arrow().cast(GEX_SNAPSHOTS.arrow_schema))
+        writer.commit(FooterFields(fingerprint="f" * 64, code_version="1", outcome=Outcome.WRITE, session={}))
+    options = ("--day", "2025-03-11", "--enriched", "--out", tmp_path, "--dry-run")
+    called = call("export", "bars", "MNQ", *options, home=home)
+    assert called.code == 0
+    assert "2025-03-11 warning: no row has a fresh snapshot of gex_full" in " ".join(called.err.split())
+    (day,) = call("export", "bars", "MNQ", *options, "--json", home=home).json["days"]
+    assert "every row is a gap" in day["remark"]
+
+
 def test_b3_an_export_without_any_snapshot_warns_on_standard_error(home: Path, tmp_path: Path) -> None:
     options = ("--day", "2025-03-11", "--enriched", "--session", "rth", "--category", "gex_one", "--out", tmp_path)
     called = call("export", "bars", "MNQ", *options, home=home)

@@ -92,6 +92,14 @@ def test_g3_a_file_that_is_no_chain_is_refused(tmp_path: Path) -> None:
     assert (called.code, called.error.code) == (3, "E242")
 
 
+@pytest.mark.parametrize(("name", "what"), [("nofile.csv", "no such file"), (".", "is a folder")])
+def test_g3_a_path_without_a_file_is_told_as_one_e241(tmp_path: Path, name: str, what: str) -> None:
+    called = call("gex", "chain", tmp_path / name)
+    assert (called.code, called.error.code, called.error.next_command) == (3, "E241", "tp gex chain --help")
+    assert what in called.error.what
+    assert "the others go on" not in called.err
+
+
 def test_g5_a_moment_after_every_settlement_leaves_nothing(file: Path) -> None:
     called = call("gex", "chain", file, "--asof", "2030-01-01T00:00:00Z")
     assert (called.code, called.error.code) == (3, "E482")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, date, datetime
+from urllib.parse import unquote
 
 import numpy as np
 import polars as pl
@@ -248,6 +250,20 @@ def test_b3_picture_is_short_enough_to_be_shown_inline(full, bars_builder, synth
     assert picture.startswith("![MNQ enriched_bars 2025-03-11](data:image/svg+xml,")
     assert ("SYNTHETIC" in picture) is synthetic
     assert "lightgray" in picture
+
+
+@pytest.mark.parametrize(
+    ("away", "strokes"), [(0.005, {"orange", "navy"}), (0.03, {"orange", "navy"}), (0.05, {"navy"})]
+)
+def test_b3_a_picture_of_a_single_price_shows_it_and_the_levels_near_it(away, strokes) -> None:
+    price, zero = np.full(120, np.nan), np.full(120, np.nan)
+    price[30], zero[30:] = 6_000.0, 6_000.0 * (1 + away)
+    preview = Preview(CASH, 195_000_000, price, np.zeros(120, np.int64), {"zero gamma": zero})
+    picture = unquote(levels_over_price(preview, alt="day", synthetic=False))
+    assert set(re.findall(r"stroke='(\w+)'", picture)) == strokes
+    assert re.findall(r"<text[^>]*>([\d.]+)<", picture) == (
+        [f"{6_000 * (1 + away):.0f}", "6000"] if "orange" in strokes else ["6000"]
+    )
 
 
 def test_b3_a_half_day_and_the_day_after_a_holiday_look_back_to_the_last_open_day(store, bars_builder, lake) -> None:

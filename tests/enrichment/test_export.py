@@ -121,6 +121,17 @@ def test_b3_a_category_that_the_feed_of_the_day_lacks_is_refused_before_anything
     assert list(tmp_path.glob("MNQ*")) == []
 
 
+def test_b3_an_export_of_gaps_with_a_snapshot_from_before_the_opening_says_so(store, of, tmp_path) -> None:
+    store("bars_1s", frames.bars([CASH], [20_000.0]), TUESDAY)
+    store("gex_snapshots", frames.snapshots([at("2025-03-10T19:59:59")]), MONDAY)
+    (day,) = export_enriched_bars(of(), TUESDAY, out=tmp_path)
+    shown = pl.read_parquet(day.path)
+    assert (shown["gex_gap"].all(), shown["spot"].null_count() < shown.height) == (True, True)
+    assert day.remark == (
+        "no row has a fresh snapshot of gex_full: every row is a gap (gex_gap), and what is shown is from before the opening"
+    )
+
+
 def test_b3_an_export_without_a_single_snapshot_says_so(full, of, tmp_path) -> None:
     (day,) = export_enriched_bars(of(), TUESDAY, session="rth", out=tmp_path)
     assert day.remark is None

@@ -283,7 +283,7 @@ def test_g6_the_preview_holds_levels_until_the_next_snapshot(store) -> None:
     first = int((OBSERVED_AT.timestamp() * 1e6 - preview.start_us) // preview.step_us)
     assert first > 0
     assert np.isnan(preview.lines["put wall"][first - 1])
-    assert preview.lines["put wall"][first] == rows["naive_put_wall"][0]
+    assert preview.lines["put wall"][first] == rows["naive_put_wall_band"][0]
 
 
 def facts_of(store: Store) -> tuple[dict, dict]:

@@ -99,6 +99,13 @@ def test_g6_the_profile_shows_bars_spot_zero_gamma_and_walls() -> None:
     assert any("spot 100" in (text.text or "") for text in svg.findall(f"{SVG}text"))
 
 
+def test_g6_a_larger_wall_far_from_spot_does_not_hide_the_near_ones() -> None:
+    levels = compute_levels(chain([call(102, 5), put(98, 5), call(104, 900), put(96, 900)]))
+    points = profile_points(levels)
+    assert (levels.own.walls.call_wall.strike, levels.own.walls.put_wall.strike) == (104.0, 96.0)
+    assert (points["call_wall"], points["put_wall"]) == (102.0, 98.0)
+
+
 def test_g6_synthetic_data_is_named_in_the_picture() -> None:
     points = profile_points(compute_levels(chain(LINES)))
     texts = [text.text for text in svg_of(profile_picture(points, alt="day", synthetic=True)).findall(f"{SVG}text")]

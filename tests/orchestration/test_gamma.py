@@ -113,7 +113,8 @@ def test_b2_a_missing_feed_day_gives_nulls_and_turns_stale_when_it_arrives(platf
         assert outcomes(reports, f"MNQ/{name}") == [Outcome.WRITE] * 3, name
         assert not reports[f"MNQ/{name}"].blocked
     # What cannot be made without the feed waits for it.
-    assert [day.trade_date for day in reports["NQ_NDX/gex_regimes"].blocked] == [TUESDAY]
+    (blocked,) = reports["NQ_NDX/gex_regimes"].blocked
+    assert (blocked.trade_date, blocked.why) == (TUESDAY, "NQ_NDX/gex_snapshots of that day is not there")
     before = made.lake.read("enriched_bars", "MNQ", TUESDAY)
     shown = before.filter(pl.col("ts") >= datetime(2025, 3, 11, 13, 30, tzinfo=UTC))
     assert shown["gex_gap"].all()
@@ -137,7 +138,10 @@ def test_b2_a_missing_feed_day_gives_nulls_and_turns_stale_when_it_arrives(platf
 def test_b2_enrichment_is_made_alone_but_never_without_bars(platform: MakeGamma) -> None:
     made = platform(feed=(WEDNESDAY,))
     reports = run(made, "MNQ/enriched_bars")
-    assert len(reports["MNQ/enriched_bars"].blocked) == 3
+    assert [day.why for day in reports["MNQ/enriched_bars"].blocked] == [
+        f"MNQ/bars_1s of that day is not there; next: tp backfill MNQ/ticks MNQ/bars_1s MNQ/enriched_bars --day {day}"
+        for day in THREE_DAYS
+    ]
     run(made, "MNQ/ticks", "MNQ/bars_1s")
     assert outcomes(run(made, "MNQ/enriched_bars"), "MNQ/enriched_bars") == [Outcome.WRITE] * 3
 

@@ -153,6 +153,14 @@ def test_m6_ribbon_of_a_day_is_in_its_facts() -> None:
     assert ribbon[-1] == letters[rows["state"].cast(pl.String)[-1]]
 
 
+def test_m6_day_with_one_observation_names_its_spot_once() -> None:
+    price = np.full(120, np.nan)
+    price[60] = 6_500.0
+    one = Preview(OPEN_US, 195_000_000, price, np.ones(120, np.int64))
+    svg = svg_of(regime_ribbon(one, "." * 26 + "p" + "." * 25, alt="day", synthetic=False))
+    assert [text.text for text in svg if text.tag.endswith("text") and text.text] == ["6500.00"]
+
+
 def test_m6_day_without_a_spot_and_without_rows_can_be_drawn() -> None:
     nothing = Preview(OPEN_US, 195_000_000, np.full(120, np.nan), np.zeros(120, np.int64))
     svg = svg_of(regime_ribbon(nothing, "." * 52, alt="day", synthetic=False))

@@ -35,6 +35,7 @@ SUFFIX: Final = ".csv"
 _log = structlog.get_logger()
 _MOST_NAMED = 5
 _Status = tuple[int, int, int, int]
+_told: dict[str, set[tuple[str, int, int]]] = {}  # of each folder: a process has several archives of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,6 @@ class ChainArchive:
         self._clock = clock
         self._known: dict[str, tuple[_Status, ChainFile]] = {}
         self._listed: tuple[ChainFile, ...] = ()
-        self._told: set[tuple[str, int, int]] = set()
         self._by_symbol: dict[str, list[ChainFile]] = {}
 
     def files(self) -> tuple[ChainFile, ...]:
@@ -106,13 +106,15 @@ class ChainArchive:
                 if file.symbol is not None:
                     self._by_symbol.setdefault(file.symbol, []).append(file)
             for found in self._by_symbol.values():
-                found.sort(key=lambda file: (_time(file), file.name))
+                found.sort(key=lambda file: (_time(file), -file.status.st_size, file.name))
         listed = tuple(self._refuse_future(file) for file in self._listed)
         self._tell_refused([file for file in listed if file.error is not None])
         return listed
 
     def files_of(self, symbol: str, trade_date: date) -> tuple[ChainFile, ...]:
-        """Return the files of an underlying that belong to a trade date, by time and name; also those that have no price.
+        """Return the files of an underlying that belong to a trade date, by time; also those that have no price.
+
+        Of several of one minute the larger comes first, because a download may break off; of one size the first by name.
 
         Raises:
             SourceError: E240 no folder.
@@ -120,7 +122,7 @@ class ChainArchive:
         return tuple(file for file in self._of_the_past(symbol) if file.trade_date == trade_date)
 
     def before(self, file: ChainFile) -> ChainFile | None:
-        """Return the file of the same underlying that comes last before a file; of several of one minute the first by name.
+        """Return the last file of the same underlying before a file; of several of one minute the larger, then the first by name.
 
         Raises:
             SourceError: E240 no folder.
@@ -159,10 +161,11 @@ class ChainArchive:
         return [file for file in self._by_symbol.get(symbol or "", ()) if _time(file) <= latest]
 
     def _tell_refused(self, files: Sequence[ChainFile]) -> None:
-        """Log files that were not refused before: a folder in which all other days are current would be silent about them."""
+        """Log files that this process did not refuse before: a folder whose other days are current would be silent about them."""
         seen = {(file.name, file.status.st_mtime_ns, file.status.st_ino) for file in files}
-        new = [file for file in files if (file.name, file.status.st_mtime_ns, file.status.st_ino) not in self._told]
-        self._told = seen
+        before = _told.get(str(self.directory), set())
+        new = [file for file in files if (file.name, file.status.st_mtime_ns, file.status.st_ino) not in before]
+        _told[str(self.directory)] = seen
         if new:
             _log.warning("chain_files_refused", folder=str(self.directory), files=_named(new), next="tp doctor")
 

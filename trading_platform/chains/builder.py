@@ -275,16 +275,24 @@ class ChainCboeBuilder:
         return digest
 
     def _gone(self, session: Session, files: tuple[ChainFile, ...]) -> SourceError | None:
-        """Return the error for a day whose stored version was fed by files that are missing now; what is left must not replace it."""
+        """Return the error for a day whose stored version was fed by files that are missing now; what is left must not replace it.
+
+        A file that has another name now, or of which a copy is there, is not missing.
+        """
         try:
             footer = self._lake.footer(self.contract.name, self.symbol, session.trade_date)
         except LakeError:  # a damaged file protects nothing
             return None
         present = {file.name for file in files}
-        fed = (
-            [] if footer is None else [source.name for source in footer.sources if not source.name.startswith(COMPARED)]
-        )
-        gone = [name for name in fed if name not in present]
+        fed = [] if footer is None else [source for source in footer.sources if not source.name.startswith(COMPARED)]
+        without_name = [source for source in fed if source.name not in present]
+        if not without_name:
+            return None
+        try:
+            digests = {self._hash(file, verify=False) for file in files}
+        except SourceError as error:  # nobody knows whether the file is the one that fed the day
+            return error
+        gone = [source.name for source in without_name if source.sha256 not in digests]
         if not gone:
             return None
         day = session.trade_date.isoformat()

@@ -79,12 +79,16 @@ REJECT_SCHEMA: Final = pl.Schema(
 def read_quote_table(
     path: Path, *, symbol: str | None = None, now: datetime | None = None, calendar: TradingCalendar | None = None
 ) -> DecodedChain:
-    """Read a file; see :func:`decode_quote_table`.
+    """Read a file that a person named; see :func:`decode_quote_table`.
 
     Raises:
         SourceError: E241 the file cannot be read, and as :func:`decode_quote_table`.
     """
-    return decode_quote_table(read_bytes(path), path.name, symbol=symbol, now=now, calendar=calendar)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _not_given(path, error) from error
+    return decode_quote_table(content, path.name, symbol=symbol, now=now, calendar=calendar)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -107,6 +111,17 @@ def unreadable(path: Path, error: OSError) -> SourceError:
         "permissions or the network share; the file is left out and the others go on",
         "tp doctor",
     )
+
+
+def _not_given(path: Path, error: OSError) -> SourceError:
+    """Return the error for the one file that a person named; no other file is concerned."""
+    if isinstance(error, IsADirectoryError):
+        what, why = f"{path} is a folder", "one file is read: name a quote table in that folder"
+    elif isinstance(error, FileNotFoundError | NotADirectoryError):
+        what, why = f"{path}: no such file", "the path is mistyped, or the file was moved"
+    else:
+        what, why = f"{path} cannot be read: {error.strerror or error}", "permissions or the network share"
+    return SourceError("E241", what, why, "tp gex chain --help")
 
 
 def decode_quote_table(

@@ -147,6 +147,11 @@ def _export_day(of: EnrichedInstrument, day: date, session: Session, path: Path,
     remark = None
     if frame["spot"].null_count() == frame.height:
         remark = f"no row has a snapshot of {of.policy.category}: {of.underlying.symbol}/{SNAPSHOTS} has none that this session may show"
+    elif frame["gex_gap"].all():
+        remark = (
+            f"no row has a fresh snapshot of {of.policy.category}: every row is a gap (gex_gap), "
+            "and what is shown is from before the opening"
+        )
     return ExportedDay(day, path, frame.height, None, synthetic, remark)
 
 

@@ -38,6 +38,9 @@ _WIDTH, _HEIGHT = 480, 150
 _TOP, _BOTTOM = 18, 146
 # Levels this many price ranges away from the price are left out of the scale, so that the price does not become a flat line.
 _FARTHEST_RANGES: Final = 2.0
+# But never those this near, as a fraction of the price: one snapshot has no range.
+_NEAR_FRAC: Final = 0.01
+_BAND_FRAC: Final = 0.035
 
 
 def preview_of(frame: pl.DataFrame, session: Session) -> Preview | None:
@@ -78,7 +81,7 @@ def _image(preview: Preview, points: int, *, alt: str, synthetic: bool) -> str:
     price = last_of_parts(preview.price, points)
     lines = {name: last_of_parts(values, points) for name, values in preview.lines.items()}
     step = _WIDTH // len(spans)
-    low, high = _scale(price, list(lines.values()))
+    scale = _scale(price, list(lines.values()))
     parts = []
     if preview.shaded is not None:
         shaded = [bool(preview.shaded[first:end].mean() > 0.5) for first, end in spans]
@@ -86,7 +89,8 @@ def _image(preview: Preview, points: int, *, alt: str, synthetic: bool) -> str:
         grey = "".join(f"M{LABELS + a * step},0h{(b - a) * step}v{_HEIGHT}H{LABELS + a * step}" for a, b in runs)
         if grey:
             parts.append(f"<path d='{grey}' fill='lightgray'/>")
-    if high > low:
+    if scale is not None:
+        low, high = scale
         for name, values in lines.items():
             path = _steps(values, low, high, step)
             if path:
@@ -94,23 +98,25 @@ def _image(preview: Preview, points: int, *, alt: str, synthetic: bool) -> str:
         known = [(index, value) for index, value in enumerate(price.tolist()) if not math.isnan(value)]
         path = line([(LABELS + index * step + step // 2, _y(value, low, high)) for index, value in known])
         parts.append(f"<path d='{path}' stroke='navy'/>")
-        parts.append(f"<g fill='black'>{labels(f'{low:.6g}', f'{high:.6g}', _BOTTOM)}</g>")
+        parts.append(f"<g fill='black'>{labels(f'{low:.6g}' if low < high else '', f'{high:.6g}', _BOTTOM)}</g>")
     return as_markdown(parts, (LABELS + _WIDTH, _HEIGHT), alt=alt, synthetic=synthetic, options=" fill='none'")
 
 
-def _scale(price: Floats, lines: list[Floats]) -> tuple[float, float]:
-    """Return the lowest and the highest value shown: the price, and levels not too far from it."""
+def _scale(price: Floats, lines: list[Floats]) -> tuple[float, float] | None:
+    """Return the lowest and the highest value shown: the price, and levels not too far from it; None without any value."""
     traded = price[~np.isnan(price)]
     levels = np.concatenate([np.empty(0), *(line[~np.isnan(line)] for line in lines)])
     if len(traded):
-        reach = _FARTHEST_RANGES * (traded.max() - traded.min())
+        moved = traded.max() - traded.min()
+        # A price that did not move cannot become flatter: then every wall within its band of 3 % is shown.
+        reach = max(_FARTHEST_RANGES * moved, (_NEAR_FRAC if moved else _BAND_FRAC) * traded.max())
         levels = levels[(levels >= traded.min() - reach) & (levels <= traded.max() + reach)]
     shown = np.concatenate((traded, levels))
-    return (float(shown.min()), float(shown.max())) if len(shown) else (0.0, 0.0)
+    return (float(shown.min()), float(shown.max())) if len(shown) else None
 
 
 def _y(value: float, low: float, high: float) -> int:
-    return _TOP + round((high - value) / (high - low) * (_BOTTOM - _TOP))
+    return _TOP + round((high - value) / ((high - low) or 1.0) * (_BOTTOM - _TOP))
 
 
 def _steps(values: Floats, low: float, high: float, step: int) -> str:

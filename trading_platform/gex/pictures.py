@@ -29,10 +29,10 @@ BAND_FRAC: Final = 0.05
 BARS: Final = 36
 LINES: Final[Mapping[str, str]] = {
     "zero gamma": "naive_zero_gamma",
-    "call wall": "naive_call_wall",
-    "put wall": "naive_put_wall",
+    "call wall": "naive_call_wall_band",
+    "put wall": "naive_put_wall_band",
 }
-"""Name of a line, which decides its colour, -> column of ``gex_levels``."""
+"""Name of a line, which decides its colour, -> column of ``gex_levels``. The walls are those near spot: a far one is not in the picture."""
 
 _STEP: Final = 13
 _WIDTH, _HEIGHT, _TOP, _BASE = BARS * _STEP, 160, 30, 95
@@ -46,9 +46,9 @@ def profile_points(levels: ChainLevels) -> dict[str, Json]:
     """Return the points of a profile picture: exposure by strike in equal steps within 5 % of spot.
 
     Returns:
-        spot, zero_gamma, call_wall, put_wall [points, null unknown]; low and step [points]: edge of the first bar, width of bars; call and
-        put: own exposure per bar in thousandths of the largest bar; unit_usd_per_1pct: what one of them stands for. A strike on an edge
-        belongs to the bar above it.
+        spot, zero_gamma, call_wall, put_wall [points, null unknown; the walls within the band around spot]; low and step [points]: edge of
+        the first bar, width of bars; call and put: own exposure per bar in thousandths of the largest bar; unit_usd_per_1pct: what one of
+        them stands for. A strike on an edge belongs to the bar above it.
     """
     spot, table, walls = levels.lines.spot, levels.own.strikes, levels.own.walls
     low, step = spot * (1 - BAND_FRAC), 2 * BAND_FRAC * spot / BARS
@@ -64,8 +64,8 @@ def profile_points(levels: ChainLevels) -> dict[str, Json]:
     return {
         "spot": spot,
         "zero_gamma": levels.flip.zero_gamma,
-        "call_wall": None if walls.call_wall is None else walls.call_wall.strike,
-        "put_wall": None if walls.put_wall is None else walls.put_wall.strike,
+        "call_wall": None if walls.call_wall_band is None else walls.call_wall_band.strike,
+        "put_wall": None if walls.put_wall_band is None else walls.put_wall_band.strike,
         "low": low,
         "step": step,
         "unit_usd_per_1pct": unit,

@@ -52,7 +52,8 @@ def _draw(preview: Preview, ribbon: str, points: int, *, alt: str, synthetic: bo
         scale = _HEIGHT / ((high - low) or 1.0)
         path = line([(LABELS + at * step, _TOP + round((high - value) * scale)) for at, value in known])
         parts.append(f"<path d='{path}' fill='none' stroke='navy'/>")
-        parts.append(labels(f"{low:.2f}", f"{high:.2f}", _TOP + _HEIGHT + 3))
+        # Of a price that did not move, the number stands once, where the line is.
+        parts.append(labels(f"{low:.2f}" if low < high else "", f"{high:.2f}", _TOP + _HEIGHT + 3))
     letters = _ribbon_of(ribbon, points)
     for state, letter in RIBBON_LETTERS.items():
         runs = [(first, end) for value, first, end in runs_of(letters) if value == letter]

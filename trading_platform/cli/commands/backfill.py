@@ -305,7 +305,7 @@ def remarks(reports: Sequence[AssetReport]) -> Iterator[str]:
             text = f"{result.outcome.value} {result.reason}" if result.error is None else str(result.error)
             kinds.setdefault(text, []).append(result.trade_date)
         for planned in report.blocked:
-            kinds.setdefault("blocked: the upstream day is not there", []).append(planned.trade_date)
+            kinds.setdefault(f"blocked: {planned.why}", []).append(planned.trade_date)
         yield from (f"{name} {days} {text}" for text, days in _grouped(kinds))
 
 
