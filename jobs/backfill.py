@@ -210,7 +210,8 @@ class Backfill:
         return [key for key in request.keys if has_builder(key)]
 
     def _upstream(self, key: dg.AssetKey) -> list[dg.AssetKey]:
-        return [parent for parent in self._graph.get(key).parent_keys if has_builder(parent)]
+        # Sorted, so that of several missing ones the same is named each time.
+        return sorted(parent for parent in self._graph.get(key).parent_keys if has_builder(parent))
 
     def _blocked(
         self, key: dg.AssetKey, day: date, blocked: tuple[dg.AssetKey, str], before: Sequence[AssetReport]
@@ -228,7 +229,7 @@ class Backfill:
     def _not_there(self, key: dg.AssetKey, day: date) -> list[dg.AssetKey]:
         """Return what of the needed upstream of an asset has no such day, the asset itself last."""
         found: list[dg.AssetKey] = []
-        for parent in required(key, sorted(self._upstream(key))):
+        for parent in required(key, self._upstream(key)):
             if blocked_days([day], [parent], self._workbench, self._instance):
                 found += [one for one in self._not_there(parent, day) if one not in found]
         return [*found, key]

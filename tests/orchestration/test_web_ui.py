@@ -36,16 +36,7 @@ def chromium() -> str:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     made = make_home(tmp_path_factory.mktemp("ui"), active=("MNQ", "ES"))
-    line = [
-        sys.executable,
-        "-m",
-        "trading_platform.cli",
-        "backfill",
-        "--from",
-        str(FIVE_DAYS[0]),
-        "--to",
-        str(FIVE_DAYS[-1]),
-    ]
+    line = [sys.executable, "-m", "trading_platform.cli", "backfill", "--from", DAY, "--to", DAY]
     subprocess.run(line, env={**os.environ, "TP_HOME": str(made.path)}, check=True, capture_output=True)
     return made
 
