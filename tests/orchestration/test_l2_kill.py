@@ -111,13 +111,11 @@ def test_l2_ten_days_stopped_five_times_are_paid_once_each(
 ) -> None:
     server.faults.append(Fault(FaultKind.SLOW, value=1.0))  # so that most signals arrive in the middle of transfers
     moments = random.Random(20_250_902)
-    finishing = 0
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
         paid = len(server.paid_calls)
         wanted = paid + moments.randrange(0, 3)
-        said = stop_when(home, lambda wanted=wanted: len(server.paid_calls) >= wanted, number, moments.uniform(0, 0.3))  # type: ignore[misc]
-        finishing += "finishing" in said
-    assert finishing > 0
+        # When a signal arrives is chance; that transfers which have begun are finished is shown where it is not (tests/databento).
+        stop_when(home, lambda wanted=wanted: len(server.paid_calls) >= wanted, number, moments.uniform(0, 0.3))  # type: ignore[misc]
     result = finish(home)
     assert server.billing == ONCE
     ledger = SpendLedger(home.simulated_spend_ledger)
